@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+/// One array of settings for every target of this package.
+///
+/// `BRIM_STRICT=1` turns warnings into errors; `deploy/test` and CI set it, so that a compiler newer than ours
+/// does not stop a user's build.
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (ProcessInfo.processInfo.environment["BRIM_STRICT"] == "1" ? [.treatAllWarnings(as: .error)] : [])
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOFoundationCompat", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "BrimFS",
+    products: [
+        .executable(name: "brim", targets: ["brim"]),
+        .library(name: "BrimClient", targets: ["BrimClient"]),
+        .library(name: "BrimMaster", targets: ["BrimMaster"]),
+        .library(name: "BrimSlave", targets: ["BrimSlave"]),
+        .library(name: "BrimPlacement", targets: ["BrimPlacement"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.0.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.1.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.15.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.25.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.1.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibMongoC", path: "CMongo/system", pkgConfig: "libmongoc-1.0",
+            providers: [.apt(["libmongoc-dev", "libbson-dev"])]),
+        .target(name: "CMongo", dependencies: ["CLibMongoC"], path: "CMongo", exclude: ["system"]),
+        .target(name: "CCRC32C"),
+        .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
+        .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
+        .target(name: "BrimPlacement", dependencies: ["BrimModel", collections], swiftSettings: strict),
+        .target(
+            name: "BrimMetadata", dependencies: ["MongoDriver", "BrimModel", "BrimPlacement", logging],
+            swiftSettings: strict),
+        .target(
+            name: "BrimWire",
+            dependencies: [
+                "BrimModel", hummingbird, httpClient, logging, metrics, lifecycle,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+            ] + nio, swiftSettings: strict),
+        .target(
+            name: "BrimMaster",
+            dependencies: [
+                "BrimModel", "BrimPlacement", "BrimMetadata", "BrimWire", "MongoDriver", hummingbird, logging, metrics,
+                lifecycle, collections,
+            ] + nio, swiftSettings: strict),
+        .target(
+            name: "BrimSlave",
+            dependencies: [
+                "BrimModel", "BrimWire", hummingbird, logging, metrics, lifecycle, collections,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ] + nio, swiftSettings: strict),
+        .target(name: "BrimClient", dependencies: ["BrimModel", "BrimWire", logging] + nio, swiftSettings: strict),
+        .executableTarget(
+            name: "brim",
+            dependencies: [
+                "BrimModel", "BrimMaster", "BrimSlave", "BrimClient", "BrimWire", logging, lifecycle,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ], swiftSettings: strict),
+        .target(
+            name: "BrimTestKit",
+            dependencies: ["BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging],
+            swiftSettings: strict),
+        .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "BrimTestKit"], swiftSettings: strict),
+        .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
+        .testTarget(name: "BrimPlacementTests", dependencies: ["BrimPlacement", "BrimModel"], swiftSettings: strict),
+        .testTarget(name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], swiftSettings: strict),
+        .testTarget(name: "BrimWireTests", dependencies: ["BrimWire"], swiftSettings: strict),
+        .testTarget(name: "BrimMasterTests", dependencies: ["BrimMaster", "BrimTestKit"], swiftSettings: strict),
+        .testTarget(name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], swiftSettings: strict),
+        .testTarget(
+            name: "ScenarioTests", dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "brim"], swiftSettings: strict
+        ),
+    ]
+)
