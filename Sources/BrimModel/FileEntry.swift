@@ -1,0 +1,197 @@
+import Foundation
+
+/// What a directory entry is.
+public enum EntryType: String, Sendable, Codable {
+    case file, directory, symlink
+}
+
+/// A moment with nanoseconds, as POSIX file times are kept: MongoDB dates hold only milliseconds.
+public struct Timestamp: Sendable, Hashable, Comparable {
+    /// Seconds since 1970; may be negative.
+    public var seconds: Int64
+    /// 0–999,999,999.
+    public var nanoseconds: Int32
+
+    public init(seconds: Int64, nanoseconds: Int32) {
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
+
+    /// The system's clock.
+    public static var now: Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int32(time.tv_nsec))
+    }
+
+    public var date: Date { Date(timeIntervalSince1970: Double(seconds) + Double(nanoseconds) / 1e9) }
+    public static func < (a: Timestamp, b: Timestamp) -> Bool { (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds) }
+}
+
+/// RFC 3339 with nanoseconds (`2026-11-22T18:40:00.000000001Z`), in every JSON of BrimFS.
+extension Timestamp: Codable, CustomStringConvertible, LosslessStringConvertible {
+    public var description: String {
+        var time = time_t(seconds)
+        var parts = tm()
+        gmtime_r(&time, &parts)
+        func pad(_ value: some BinaryInteger, _ width: Int) -> String {
+            let text = String(value)
+            return String(repeating: "0", count: max(0, width - text.count)) + text
+        }
+        let day = "\(pad(Int(parts.tm_year) + 1900, 4))-\(pad(parts.tm_mon + 1, 2))-\(pad(parts.tm_mday, 2))"
+        let clock = "\(pad(parts.tm_hour, 2)):\(pad(parts.tm_min, 2)):\(pad(parts.tm_sec, 2))"
+        return nanoseconds == 0 ? "\(day)T\(clock)Z" : "\(day)T\(clock).\(pad(nanoseconds, 9))Z"
+    }
+
+    /// Parses RFC 3339 in UTC (`Z`), with 0–9 digits of a second's fraction.
+    public init?(_ text: String) {
+        guard
+            let match = text.wholeMatch(
+                of: /(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?[Zz]/)
+        else { return nil }
+        var parts = tm()
+        guard let year = Int32(match.1), let month = Int32(match.2), let day = Int32(match.3),
+            let hour = Int32(match.4), let minute = Int32(match.5), let second = Int32(match.6),
+            (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
+        else { return nil }
+        parts.tm_year = year - 1900
+        parts.tm_mon = month - 1
+        parts.tm_mday = day
+        parts.tm_hour = hour
+        parts.tm_min = minute
+        parts.tm_sec = second
+        let fraction = match.7.map { String($0) + String(repeating: "0", count: 9 - $0.count) } ?? "0"
+        self.init(seconds: Int64(timegm(&parts)), nanoseconds: Int32(fraction) ?? 0)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let time = Timestamp(try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "a time is RFC 3339 in UTC")
+        }
+        self = time
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}
+
+/// The value of a userland variable on a file.
+public enum AttributeValue: Sendable, Hashable, Codable {
+    case bool(Bool)
+    case int(Int64)
+    case double(Double)
+    case string(String)
+
+    /// Reads `true`, `7`, `2.5` or text, as typed on the command line.
+    public init(parsing text: String) {
+        self =
+            if text == "true" || text == "false" {
+                .bool(text == "true")
+            } else if let value = Int64(text) {
+                .int(value)
+            } else if let value = Double(text), value.isFinite {
+                .double(value)
+            } else {
+                .string(text)
+            }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        self =
+            if let value = try? container.decode(Bool.self) {
+                .bool(value)
+            } else if let value = try? container.decode(Int64.self) {
+                .int(value)
+            } else if let value = try? container.decode(Double.self) {
+                .double(value)
+            } else {
+                .string(try container.decode(String.self))
+            }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .bool(let value): try container.encode(value)
+        case .int(let value): try container.encode(value)
+        case .double(let value): try container.encode(value)
+        case .string(let value): try container.encode(value)
+        }
+    }
+}
+
+/// What is particular to regular files: where the bytes are and how many copies are wanted and counted.
+public struct FileContent: Sendable, Hashable {
+    /// Rises by one with each overwrite, from 1.
+    public var version: Int64
+    public var blob: BlobID
+    /// Bytes.
+    public var size: Int64
+    public var checksum: Checksum
+    /// Wanted copies, 1…`Limits.maxCopies`.
+    public var n: Int
+    /// Counted copies.
+    public var k: Int
+    /// Whether some holder is up, suspect or draining.
+    public var readable: Bool
+    /// The servers that hold the blob, whether or not they are up.
+    public var replicas: [ServerName]
+
+    public var surplus: Int { k - n }
+
+    public init(
+        version: Int64, blob: BlobID, size: Int64, checksum: Checksum, n: Int, k: Int, readable: Bool,
+        replicas: [ServerName]
+    ) {
+        self.version = version
+        self.blob = blob
+        self.size = size
+        self.checksum = checksum
+        self.n = n
+        self.k = k
+        self.readable = readable
+        self.replicas = replicas
+    }
+}
+
+/// One entry of the namespace.
+public struct Entry: Sendable, Hashable {
+    public var id: FileID
+    /// The directory it is in; nil for the root.
+    public var parent: FileID?
+    /// Its name there; nil for the root.
+    public var name: EntryName?
+    public var type: EntryType
+    /// Permission bits, 0…0o7777.
+    public var mode: Int
+    public var created: Timestamp
+    public var modified: Timestamp
+    /// Rises with each change of the entry, from 1.
+    public var rev: Int64
+    public var attributes: [String: AttributeValue]
+    /// Regular files only.
+    public var content: FileContent?
+    /// Symbolic links only.
+    public var target: String?
+
+    public init(
+        id: FileID, parent: FileID?, name: EntryName?, type: EntryType, mode: Int, created: Timestamp,
+        modified: Timestamp, rev: Int64 = 1, attributes: [String: AttributeValue] = [:], content: FileContent? = nil,
+        target: String? = nil
+    ) {
+        self.id = id
+        self.parent = parent
+        self.name = name
+        self.type = type
+        self.mode = mode
+        self.created = created
+        self.modified = modified
+        self.rev = rev
+        self.attributes = attributes
+        self.content = content
+        self.target = target
+    }
+}

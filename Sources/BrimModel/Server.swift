@@ -1,0 +1,108 @@
+/// How the leader judges a server.
+public enum ServerState: String, Sendable, Codable, CaseIterable {
+    /// It answers; it may receive copies.
+    case up
+    /// Silent for a while: last choice for reads, no new copies, still counted.
+    case suspect
+    /// Silent for long, or not reconciled yet: its copies do not count.
+    case down
+}
+
+/// How busy a server is; each share is from 0 (idle) to 1 (saturated).
+public struct ServerLoad: Sendable, Codable, Hashable {
+    public var cpu: Double
+    public var network: Double
+    public var disk: Double
+    /// Uploads, downloads and pulls under way.
+    public var transfers: Int
+
+    public init(cpu: Double = 0, network: Double = 0, disk: Double = 0, transfers: Int = 0) {
+        self.cpu = cpu
+        self.network = network
+        self.disk = disk
+        self.transfers = transfers
+    }
+
+    /// The busiest of the three shares.
+    public var peak: Double { max(cpu, network, disk) }
+}
+
+/// Space on a server at one moment, as the slave itself counts it.
+public struct ServerUsage: Sendable, Codable, Hashable {
+    /// Changes whenever the slave starts; with `count` it orders usages of one server.
+    public var boot: String
+    /// Rises with each change of the numbers below, from 0 at each start.
+    public var count: Int64
+    /// Bytes of blobs, those being received included (what is reserved for them).
+    public var used: Int64
+    /// Of `used`: bytes reserved for writes and pulls under way.
+    public var reserved: Int64
+    /// Bytes the file system could still take, before the quota is looked at and after 1 % of the disk is set aside.
+    public var diskFree: Int64
+    /// Blobs stored.
+    public var files: Int64
+
+    public init(boot: String, count: Int64, used: Int64, reserved: Int64, diskFree: Int64, files: Int64) {
+        self.boot = boot
+        self.count = count
+        self.used = used
+        self.reserved = reserved
+        self.diskFree = diskFree
+        self.files = files
+    }
+}
+
+/// How much of each server is kept free of spare copies: a share of its quota or a fixed size.
+public enum Headroom: Sendable, Hashable, CustomStringConvertible {
+    case share(Double)
+    case bytes(Int64)
+
+    public static let standard = Headroom.share(0.02)
+
+    /// Parses `2%`, `0` or `10G`. Throws `.invalid`.
+    public init(parsing text: String) throws {
+        if text.hasSuffix("%") {
+            guard let percent = Double(text.dropLast()), (0...100).contains(percent) else {
+                throw BrimError(.invalid, "'\(text)' is not a share from 0% to 100%")
+            }
+            self = .share(percent / 100)
+        } else {
+            self = .bytes(try ByteCount.parse(text))
+        }
+    }
+
+    /// How far a server of this quota is filled with copies, in bytes: at least 0.
+    public func brim(ofQuota quota: Int64) -> Int64 {
+        switch self {
+        case .share(let share): quota - Int64((Double(quota) * share).rounded(.down))
+        case .bytes(let bytes): max(0, quota - bytes)
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .share(let share):
+            let percent = share * 100
+            return percent == percent.rounded() ? "\(Int(percent))%" : "\(percent)%"
+        case .bytes(let bytes): return String(bytes)
+        }
+    }
+}
+
+/// Settings of a swarm that every part follows; a master tells its slaves.
+public struct SwarmSettings: Sendable, Hashable {
+    /// n of a file for which nothing else says otherwise.
+    public var copies = 3
+    /// The most copies a write waits for.
+    public var writeCopies = 2
+    /// The most copies a file is given.
+    public var maxCopies = 16
+    /// The surplus that a copy's file must exceed before the copy may be given up.
+    public var floor = 0
+    public var headroom = Headroom.standard
+    public var heartbeat = Duration.seconds(5)
+    public var suspectAfter = Duration.seconds(15)
+    public var downAfter = Duration.seconds(300)
+
+    public init() {}
+}
