@@ -1,0 +1,117 @@
+import BrimModel
+
+/// `GET /v1/status` and `brim status --json`.
+public struct StatusReply: Sendable, Codable {
+    public struct Level: Sendable, Codable, Hashable {
+        public var surplus: Int
+        public var files: Int64
+        public var bytes: Int64
+        public init(surplus: Int, files: Int64, bytes: Int64) {
+            self.surplus = surplus
+            self.files = files
+            self.bytes = bytes
+        }
+    }
+    /// Live regular files, once each.
+    public var files: Int64
+    /// Their sizes.
+    public var bytes: Int64
+    /// Over readable files; null when there is none.
+    @Nullable public var minSurplus: Int?
+    @Nullable public var maxSurplus: Int?
+    public var surplus: [Level]
+    /// Files without a readable copy; outside of everything above but `files` and `bytes`.
+    public var unreachable: Int64
+    /// The master that decides replication; null while there is none.
+    @Nullable public var leader: String?
+    /// Copies under way.
+    public var copying: Int
+    /// Whether no step that would improve anything is left.
+    public var atRest: Bool
+    /// Age of the numbers per surplus in seconds.
+    public var ageSeconds: Double
+    public var servers: [ServerStatus]
+    public init(
+        files: Int64, bytes: Int64, minSurplus: Int?, maxSurplus: Int?, surplus: [Level], unreachable: Int64,
+        leader: String?, copying: Int, atRest: Bool, ageSeconds: Double, servers: [ServerStatus]
+    ) {
+        self.files = files
+        self.bytes = bytes
+        self._minSurplus = Nullable(wrappedValue: minSurplus)
+        self._maxSurplus = Nullable(wrappedValue: maxSurplus)
+        self.surplus = surplus
+        self.unreachable = unreachable
+        self._leader = Nullable(wrappedValue: leader)
+        self.copying = copying
+        self.atRest = atRest
+        self.ageSeconds = ageSeconds
+        self.servers = servers
+    }
+}
+
+/// One server: an element of `GET /v1/servers` and of the status.
+public struct ServerStatus: Sendable, Codable {
+    public var name: ServerName
+    public var address: String
+    public var state: ServerState
+    public var zone: String
+    /// Bytes.
+    public var quota: Int64
+    /// Bytes of blobs, reservations included.
+    public var used: Int64
+    /// Bytes: min(quota − used, free on disk − 1 %), at least 0.
+    public var free: Int64
+    /// Blobs.
+    public var files: Int64
+    /// The most surplus of a file it holds; null when it holds none.
+    @Nullable public var maxSurplus: Int?
+    public var load: ServerLoad
+    public var heartbeat: Timestamp
+    public var version: String
+    public init(
+        name: ServerName, address: String, state: ServerState, zone: String, quota: Int64, used: Int64, free: Int64,
+        files: Int64, maxSurplus: Int?, load: ServerLoad, heartbeat: Timestamp, version: String
+    ) {
+        self.name = name
+        self.address = address
+        self.state = state
+        self.zone = zone
+        self.quota = quota
+        self.used = used
+        self.free = free
+        self.files = files
+        self._maxSurplus = Nullable(wrappedValue: maxSurplus)
+        self.load = load
+        self.heartbeat = heartbeat
+        self.version = version
+    }
+}
+
+/// `PUT /v1/servers/NAME/quota` on a master, `PUT /v1/quota` on a slave.
+public struct QuotaRequest: Sendable, Codable {
+    /// Bytes.
+    public var quota: Int64
+    public init(quota: Int64) { self.quota = quota }
+}
+
+/// An optional that is written as `null` instead of being left out.
+@propertyWrapper
+public struct Nullable<Value: Codable & Sendable>: Codable, Sendable {
+    public var wrappedValue: Value?
+    public init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// A missing key reads as null.
+    public func decode<Value>(_ type: Nullable<Value>.Type, forKey key: Key) throws -> Nullable<Value> {
+        try decodeIfPresent(type, forKey: key) ?? Nullable(wrappedValue: nil)
+    }
+}
