@@ -1,16 +1,19 @@
 """What deploy/quickstart asks of a swarm and of a directory. Needs Python 3.9 or newer, and nothing else.
 
     swarm.py scan DIRECTORY    "FILES BYTES LARGEST SKIPPED": what `brim put -r` will find there
+    swarm.py sample DIRECTORY COUNT
+                               so many of its files, each ended by a NUL: the largest, one of the smallest, others by chance
     swarm.py up COUNT          waits until so many servers are up
     swarm.py rest              waits until no step is left that would improve anything; shows the way there
     swarm.py stored            prints how many files the swarm holds
     swarm.py full              checks that no server could take one more copy
 
-All but `scan` run the program named by $BRIM, which finds the swarm by its own variables.
+All but the first two run the program named by $BRIM, which finds the swarm by its own variables.
 """
 
 import json
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -51,23 +54,21 @@ def human(size):
 # ---- a directory ----
 
 
-def scan(directory):
-    files = total = largest = skipped = 0
+def is_text(name):
+    try:
+        name.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False
 
-    def count_unreadable(_):
-        nonlocal skipped
-        skipped += 1
 
-    def is_text(name):
-        try:
-            name.encode("utf-8")
-            return True
-        except UnicodeEncodeError:
-            return False
-
-    for parent, directories, names in os.walk(directory, onerror=count_unreadable):
-        skipped += sum(not is_text(name) for name in directories)
-        directories[:] = [name for name in directories if is_text(name)]
+def walk(directory):
+    """Yields (path, size) of each regular file that can be read, and (None, 0) for each entry that is left out."""
+    unreadable = []
+    for parent, directories, names in os.walk(directory, onerror=unreadable.append):
+        for name in [name for name in directories if not is_text(name)]:
+            directories.remove(name)
+            yield None, 0
         for name in names:
             path = os.path.join(parent, name)
             try:
@@ -76,13 +77,26 @@ def scan(directory):
                 continue  # removed meanwhile
             if stat.S_ISLNK(found.st_mode):
                 continue
-            if not stat.S_ISREG(found.st_mode) or not os.access(path, os.R_OK) or not is_text(name):
-                skipped += 1
-                continue
-            files += 1
-            total += found.st_size
-            largest = max(largest, found.st_size)
-    print(files, total, largest, skipped)
+            if stat.S_ISREG(found.st_mode) and os.access(path, os.R_OK) and is_text(name):
+                yield path, found.st_size
+            else:
+                yield None, 0
+    yield from ((None, 0) for _ in unreadable)
+
+
+def scan(directory):
+    found = list(walk(directory))
+    sizes = [size for path, size in found if path is not None]
+    print(len(sizes), sum(sizes), max(sizes, default=0), len(found) - len(sizes))
+
+
+def sample(directory, count):
+    files = sorted((size, path) for path, size in walk(directory) if path is not None)
+    chosen = [files.pop()] if files else []
+    chosen += [files.pop(0)] if files and count > 1 else []
+    chosen += random.sample(files, max(0, min(len(files), count - len(chosen))))
+    for _, path in chosen[:count]:
+        print(os.path.relpath(path, directory), end="\0")
 
 
 # ---- a swarm ----
@@ -174,8 +188,14 @@ def check_full():
 
 
 def main(arguments):
-    commands = {"scan": scan, "up": lambda count: wait_up(int(count)), "rest": wait_rest, "full": check_full}
-    commands["stored"] = lambda: print(must("status")["files"])
+    commands = {
+        "scan": scan,
+        "sample": lambda directory, count: sample(directory, int(count)),
+        "up": lambda count: wait_up(int(count)),
+        "rest": wait_rest,
+        "stored": lambda: print(must("status")["files"]),
+        "full": check_full,
+    }
     if not arguments or arguments[0] not in commands:
         sys.exit(__doc__)
     try:
