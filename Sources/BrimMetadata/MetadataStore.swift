@@ -31,6 +31,9 @@ public protocol NamespaceStore: Sendable {
 
     func entry(_ id: FileID) async throws -> Entry?
 
+    /// The live entry of this name, if there is one.
+    func entry(at place: EntryPlace) async throws -> Entry?
+
     /// Live entries of a directory in byte order of their names, those after `after` only, at most `limit`.
     func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry]
 

@@ -1,0 +1,90 @@
+import BrimModel
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOFoundationCompat
+
+extension Request {
+    /// The body as JSON. Throws `.invalid`, naming the field at fault, or `.tooLarge` beyond `limit` bytes.
+    public func decodeJSON<T: Decodable>(_ type: T.Type, limit: Int = Limits.jsonBodyBytes) async throws -> T {
+        let tooLarge = BrimError(
+            .tooLarge, "the request's body has more than \(limit) bytes", advice: "Send less at once")
+        if let announced = headers[.contentLength].flatMap(Int.init), announced > limit { throw tooLarge }
+        let bytes: ByteBuffer
+        do {
+            bytes = try await body.collect(upTo: limit)
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        }
+        guard bytes.readableBytes > 0 else { throw BrimError(.invalid, "the request has no body; JSON is needed") }
+        do {
+            return try BrimJSON.decoder().decode(type, from: bytes)
+        } catch let error as DecodingError {
+            throw BrimError(decoding: error)
+        }
+    }
+
+    /// The path that follows a route's prefix (`/v1/files`) in the URL, each component decoded once. Throws `.invalid`.
+    public func catchAllPath(after prefix: String) throws -> BrimPath {
+        let path = uri.path
+        var start = Substring(prefix)
+        while start.hasSuffix("/") { start = start.dropLast() }
+        let rest = path.utf8.dropFirst(start.utf8.count)
+        guard path.utf8.starts(with: start.utf8), rest.isEmpty || rest.first == UInt8(ascii: "/") else {
+            throw BrimError(.invalid, "the URL does not start with \(start)/", advice: "Leave out doubled slashes")
+        }
+        return try BrimPath(percentEncoded: Substring(rest))
+    }
+
+    /// The first value of a parameter of the query, percent-decoded; empty when it has none; nil when it is not there
+    /// or not UTF-8. A `+` is a plus.
+    public func query(_ name: String) -> String? {
+        guard let query = uri.query else { return nil }
+        for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
+            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let key = parts.first, let decoded = try? PercentEncoding.decode(key),
+                decoded.elementsEqual(name.utf8)
+            else { continue }
+            guard parts.count == 2 else { return "" }
+            return (try? PercentEncoding.decode(parts[1])).flatMap { String(validating: $0, as: UTF8.self) }
+        }
+        return nil
+    }
+
+    /// A whole number of the query; nil when it is not there. Throws `.invalid`.
+    public func queryInt(_ name: String) throws -> Int? {
+        guard let text = query(name) else { return nil }
+        guard let value = Int(text) else {
+            throw BrimError(.invalid, "the parameter '\(name)' is '\(text.prefix(64))', not a whole number")
+        }
+        return value
+    }
+
+    /// A truth value of the query: `true`, `1` or no value, `false` or `0`; nil when it is not there. Throws `.invalid`.
+    public func queryBool(_ name: String) throws -> Bool? {
+        guard let text = query(name) else { return nil }
+        switch text.lowercased() {
+        case "", "true", "1": return true
+        case "false", "0": return false
+        default:
+            throw BrimError(.invalid, "the parameter '\(name)' is '\(text.prefix(64))', neither true nor false")
+        }
+    }
+}
+
+/// A response of JSON with sorted keys and a newline at its end.
+public func jsonResponse(
+    _ value: some Encodable, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+) throws -> Response {
+    var bytes = ByteBuffer()
+    do {
+        bytes.writeBytes(try BrimJSON.encoder().encode(value))
+    } catch {
+        throw BrimError(.internal, "a reply cannot be encoded: \(error)")
+    }
+    bytes.writeInteger(UInt8(ascii: "\n"))
+    var headers = headers
+    headers[.contentType] = "application/json"
+    return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: bytes))
+}

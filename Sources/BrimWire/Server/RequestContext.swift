@@ -1,0 +1,56 @@
+import BrimModel
+import Hummingbird
+import Logging
+
+/// What a route knows about a request besides the request itself: above all who asks.
+public struct BrimRequestContext: RequestContext {
+    public var coreContext: CoreRequestContextStorage
+    /// What the request's token says; nil when there was none.
+    public var caller: TokenClaims?
+    /// The token itself. Never logged.
+    public var token: String?
+
+    public init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+    }
+
+    /// Lets masters and slaves through. Throws `.unauthorized` without a token, `.denied` with another role.
+    @discardableResult
+    public func requireNode() throws -> TokenClaims {
+        try require("a node's token") { $0.role == .node }
+    }
+
+    /// Lets administrators and nodes through. Throws `.unauthorized` or `.denied`.
+    public func requireAdmin() throws {
+        try require("an admin token") { $0.role == .admin || $0.role == .node }
+    }
+
+    /// Lets through who may read at a path. Throws `.unauthorized` or `.denied`.
+    public func requireRead(_ path: BrimPath) throws {
+        try require("leave to read \(path)") { $0.mayRead(path) }
+    }
+
+    /// Lets through who may change what is at a path. Throws `.unauthorized` or `.denied`.
+    public func requireWrite(_ path: BrimPath) throws {
+        try require("leave to write \(path)") { $0.mayWrite(path) }
+    }
+
+    @discardableResult
+    private func require(_ need: String, _ allows: (TokenClaims) -> Bool) throws -> TokenClaims {
+        guard let caller else {
+            logger.info("request without a token refused", metadata: ["needs": "\(need)"])
+            throw BrimError(
+                .unauthorized, "this needs a token: \(need)",
+                advice: "Send 'Authorization: Bearer TOKEN'; make one with 'brim token'")
+        }
+        guard allows(caller) else {
+            logger.info(
+                "request refused",
+                metadata: [
+                    "caller.subject": "\(caller.subject)", "caller.role": "\(caller.role.rawValue)", "needs": "\(need)",
+                ])
+            throw BrimError(.denied, "the token of '\(caller.subject)' does not allow this: it needs \(need)")
+        }
+        return caller
+    }
+}
