@@ -87,7 +87,8 @@ struct Settings: Sendable {
     }
 
     private static func usualFiles(_ environment: [String: String]) -> [String] {
-        let home = environment["XDG_CONFIG_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+        let home =
+            environment["XDG_CONFIG_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
             ?? environment["HOME"].map { $0 + "/.config" }
         return [home.map { $0 + "/brim/brim.yaml" }, "/etc/brim/brim.yaml"].compactMap { $0 }
     }
@@ -117,7 +118,8 @@ struct Settings: Sendable {
             return value.isEmpty ? nil : value
         } catch {
             // A list in YAML reads as the same with commas.
-            guard case .stringArray(let values) = try layer.provider.value(forKey: key, type: .stringArray).value?.content
+            guard
+                case .stringArray(let values) = try layer.provider.value(forKey: key, type: .stringArray).value?.content
             else { return nil }
             return values.joined(separator: ",")
         }

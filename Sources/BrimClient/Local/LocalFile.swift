@@ -106,6 +106,12 @@ enum Posix {
         }
     }
 
+    /// What a path leads to; nil when it leads nowhere.
+    static func status(of path: String) -> stat? {
+        var status = Foundation.stat()
+        return fstatat(AT_FDCWD, path, &status, 0) == 0 ? status : nil
+    }
+
     static func error(_ action: String, _ path: String, _ number: CInt) -> BrimError {
         let code: BrimError.Code =
             switch number {
@@ -129,6 +135,7 @@ extension stat {
     var isDirectory: Bool { st_mode & S_IFMT == S_IFDIR }
     var isRegular: Bool { st_mode & S_IFMT == S_IFREG }
     var isSymlink: Bool { st_mode & S_IFMT == S_IFLNK }
+    var size: Int64 { Int64(st_size) }
     var permissions: Int { Int(st_mode & 0o7777) }
     var modified: Timestamp { Timestamp(seconds: Int64(st_mtim.tv_sec), nanoseconds: Int32(st_mtim.tv_nsec)) }
 

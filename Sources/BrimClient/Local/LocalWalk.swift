@@ -45,7 +45,7 @@ struct LocalWalk {
         try Posix.check("read", path) { lstat(path, &status) }
         let kind: LocalEntry.Kind =
             if status.isRegular {
-                .file(size: Int64(status.st_size))
+                .file(size: status.size)
             } else if status.isDirectory {
                 .directory
             } else if status.isSymlink {
@@ -58,10 +58,9 @@ struct LocalWalk {
     }
 
     private static func readLink(_ path: String) throws -> String {
-        let bytes = try [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
-            count = try Posix.check("read", path) { readlink(path, buffer.baseAddress, buffer.count) }
-        }
-        guard let target = String(validating: bytes, as: UTF8.self) else {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = try Posix.check("read", path) { readlink(path, &bytes, bytes.count) }
+        guard let target = String(validating: bytes.prefix(count), as: UTF8.self) else {
             throw BrimError(.invalid, "the target of the link '\(path)' is not valid UTF-8")
         }
         return target
@@ -75,7 +74,8 @@ struct LocalWalk {
         }
         do {
             return try names(in: directory.path).map { bytes in
-                let path = directory.path + (directory.path.hasSuffix("/") ? "" : "/")
+                let path =
+                    directory.path + (directory.path.hasSuffix("/") ? "" : "/")
                     + String(decoding: bytes, as: UTF8.self)
                 do {
                     return try look(at: path, relative: directory.relative + [EntryName(utf8: bytes)])

@@ -31,12 +31,10 @@ final class NewFile: ByteSink {
     /// Puts the file in its place. `mode` nil: that of the file it replaces, else `fallbackMode` less the umask.
     func commit(mode: Int?, fallbackMode: Int, modified: Timestamp?) async throws {
         try await blocking { [self] in
-            var former = Foundation.stat()
-            let formerMode = stat(target, &former) == 0 ? former.permissions : nil
-            let mode = mode ?? formerMode ?? fallbackMode & ~LocalPath.umaskBits
+            let mode = mode ?? Posix.status(of: target)?.permissions ?? fallbackMode & ~LocalPath.umaskBits
             try Posix.check("set the mode of", target) { fchmod(file.descriptor, mode_t(mode & 0o7777)) }
             if let modified {
-                let times = [timespec(tv_sec: 0, tv_nsec: Int(UTIME_OMIT)), modified.timespec]
+                let times = [LocalPath.unchangedTime, modified.timespec]
                 try Posix.check("set the time of", target) { futimens(file.descriptor, times) }
             }
             try file.sync()
@@ -80,6 +78,9 @@ public struct StreamSink: ByteSink {
 
 /// Paths of this machine as text.
 enum LocalPath {
+    /// Stands for a time that is not to be set: glibc's UTIME_OMIT, a macro that Swift does not see.
+    static let unchangedTime = timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)
+
     /// The permission bits that new files of this process do not get.
     static let umaskBits: Int = {
         let bits = umask(0o022)
@@ -108,8 +109,7 @@ enum LocalPath {
         let parent = parent(of: path)
         switch number {
         case EEXIST:
-            var status = Foundation.stat()
-            guard stat(path, &status) == 0, status.isDirectory else {
+            guard Posix.status(of: path)?.isDirectory == true else {
                 throw Posix.error("make the directory", path, ENOTDIR)
             }
         case ENOENT where parent != path:
@@ -127,7 +127,7 @@ enum LocalPath {
     }
 
     static func setTimes(_ path: String, modified: Timestamp) throws {
-        let times = [timespec(tv_sec: 0, tv_nsec: Int(UTIME_OMIT)), modified.timespec]
+        let times = [LocalPath.unchangedTime, modified.timespec]
         try Posix.check("set the time of", path) { utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) }
     }
 

@@ -1,6 +1,5 @@
 import BrimModel
 import BrimWire
-import Foundation
 
 extension BrimClient {
     /// Writes a local file into the swarm under exactly this path, with its permission bits.
@@ -53,7 +52,7 @@ extension BrimClient {
         _ plan: ReadPlan, _ path: BrimPath, to local: String, keepsModeAndTime: Bool, progress: TransferProgress?
     ) async throws -> FileStat {
         if let stream = try await blocking({ try Self.existingSpecialFile(local) }) {
-            var download = Download(
+            var download = FileDownload(
                 client: self, path: path, plan: plan, sink: StreamSink(file: stream), progress: progress)
             let file = try await download.run()
             progress?.addFile()
@@ -62,7 +61,7 @@ extension BrimClient {
         try await blocking { try LocalPath.makeDirectories(LocalPath.parent(of: local)) }
         let target = try await NewFile(at: local)
         defer { target.discard() }
-        var download = Download(client: self, path: path, plan: plan, sink: target, progress: progress)
+        var download = FileDownload(client: self, path: path, plan: plan, sink: target, progress: progress)
         let file = try await download.run()
         try await target.commit(
             mode: keepsModeAndTime ? file.mode : nil, fallbackMode: file.mode,
@@ -73,8 +72,7 @@ extension BrimClient {
 
     /// An existing pipe or device, opened; nil when there is none. Renaming over one would destroy it.
     private static func existingSpecialFile(_ path: String) throws -> LocalFile? {
-        var status = Foundation.stat()
-        guard Foundation.stat(path, &status) == 0, !status.isRegular else { return nil }
+        guard let status = Posix.status(of: path), !status.isRegular else { return nil }
         guard !status.isDirectory else {
             throw BrimError(.isDirectory, "'\(path)' is a directory", advice: "End it with '/' to put the file inside")
         }

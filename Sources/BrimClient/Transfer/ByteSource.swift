@@ -22,26 +22,18 @@ public struct ByteChunks: AsyncSequence, Sendable {
     /// Bytes of a piece read from a file.
     static let chunkBytes = 256 * 1024
 
-    private let nextChunk: @Sendable () async throws -> ByteBuffer?
+    /// The next piece; nil at the end.
+    let next: @Sendable () async throws -> ByteBuffer?
 
     /// `next` gives the next piece, and nil at the end.
-    public init(_ next: @escaping @Sendable () async throws -> ByteBuffer?) { nextChunk = next }
+    public init(_ next: @escaping @Sendable () async throws -> ByteBuffer?) { self.next = next }
 
     public struct AsyncIterator: AsyncIteratorProtocol {
         let nextChunk: @Sendable () async throws -> ByteBuffer?
         public mutating func next() async throws -> ByteBuffer? { try await nextChunk() }
     }
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(nextChunk: nextChunk) }
-
-    /// The same pieces; each is shown to `look` as it passes.
-    func watched(_ look: @escaping @Sendable (ByteBuffer) -> Void) -> ByteChunks {
-        ByteChunks {
-            guard let chunk = try await nextChunk() else { return nil }
-            look(chunk)
-            return chunk
-        }
-    }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(nextChunk: next) }
 }
 
 /// Bytes in memory.
@@ -84,7 +76,7 @@ public struct FileSource: ByteSource {
             throw BrimError(.invalid, "'\(file.path)' is not a regular file")
         }
         self.file = file
-        length = Int64(status.st_size)
+        length = status.size
         mode = status.permissions
         modified = status.modified
     }

@@ -76,7 +76,9 @@ extension TreeTransfer {
         try await attempt(directory.path.description) {
             try await blocking { try LocalPath.makeDirectories(directory.local) }
             for try await item in client.list(directory.path) {
-                try await attempt("\(directory.path)/\(item.name)") { children.append(try Incoming(item, in: directory)) }
+                try await attempt("\(directory.path)/\(item.name)") {
+                    children.append(try Incoming(item, in: directory))
+                }
             }
             tally.count(\.directories)
         }

@@ -123,7 +123,7 @@ extension TreeTransfer {
     private func send(_ file: Outgoing, grant: WritesReply.Item) async throws {
         let opened = try await blocking { try FileSource(file: try LocalFile(reading: file.entry.path)) }
         let source = try await opened.inMemoryIfSmall()
-        let upload = Upload(
+        let upload = FileUpload(
             client: client, source: source, request: options(for: file).request(file.target, size: source.size),
             progress: progress)
         // A file that changed since it was seen needs leave for its present size.

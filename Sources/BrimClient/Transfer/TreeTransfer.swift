@@ -51,7 +51,9 @@ public struct TreeTransfer: Sendable {
 
         var result: TreeReport { report.withLock { $0 } }
 
-        func count(_ kind: WritableKeyPath<TreeReport, Int64> & Sendable) { report.withLock { $0[keyPath: kind] += 1 } }
+        func count(_ kind: any WritableKeyPath<TreeReport, Int64> & Sendable) {
+            report.withLock { $0[keyPath: kind] += 1 }
+        }
 
         /// Counts and tells an error; throws it again when it ends the transfer.
         func failed(_ path: String, _ error: any Error) throws {

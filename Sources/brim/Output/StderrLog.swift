@@ -22,7 +22,8 @@ struct StderrLog: LogHandler {
         if let given = event.metadata { all.merge(given) { $1 } }
         if let error = event.error { all["error"] = "\(error)" }
         let pairs = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value.description))" }.joined()
-        Console.writeError("\(Self.time()) \(Self.name(event.level)) \(Self.oneLine(event.message.description))\(pairs)\n")
+        Console.writeError(
+            "\(Self.time()) \(Self.name(event.level)) \(Self.oneLine(event.message.description))\(pairs)\n")
     }
 
     /// `2026-11-22T18:40:00.123Z`

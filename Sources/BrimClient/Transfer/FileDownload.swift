@@ -1,5 +1,6 @@
 import BrimModel
 import BrimWire
+import Logging
 import NIOCore
 import NIOHTTP1
 
@@ -36,13 +37,15 @@ extension BrimClient {
     public func read(
         _ path: BrimPath, into sink: some ByteSink, progress: TransferProgress? = nil
     ) async throws -> FileStat {
-        var download = Download(client: self, path: path, plan: try await plan(path), sink: sink, progress: progress)
+        var download = FileDownload(
+            client: self, path: path, plan: try await plan(path), sink: sink, progress: progress)
         return try await download.run()
     }
 }
 
 /// One file on its way out of the swarm.
-struct Download {
+struct FileDownload {
+    /// Rounds over all copies, the last of which brought no further.
     private static let rounds = 3
     /// How long a server may be silent before the next copy is tried.
     private static let idle = Duration.seconds(15)
@@ -66,23 +69,22 @@ struct Download {
         self.progress = progress
     }
 
-    /// Tries every copy, then asks the master again, a few times.
+    /// Tries every copy, then asks the master again, until a few rounds brought nothing new.
     mutating func run() async throws -> FileStat {
         var failure = BrimError(
             .unavailable, "no copy of '\(path)' can be read now",
             advice: "Wait until one of its servers is back; 'brim where' names them")
-        for round in 0..<Self.rounds {
-            if round > 0 {
-                if failure.code != .corrupt { try await Task.sleep(for: .milliseconds(500 * round)) }
-                try await renewPlan()
-            }
+        var furthest: Int64 = 0
+        var fruitless = 0
+        while true {
             if plan.file.size == 0 { return plan.file }
             for copy in plan.copies {
                 do {
                     try await fetch(from: copy)
                     if sum.value == plan.file.checksum?.crc32c ?? sum.value { return plan.file }
                     failure = BrimError(
-                        .corrupt, "'\(path)' does not match its checksum", advice: "Try again: another copy may be whole")
+                        .corrupt, "'\(path)' does not match its checksum",
+                        advice: "Try again: another copy may be whole")
                     try await startAnew(because: failure)
                 } catch let problem as CopyFailure {
                     client.logger.debug(
@@ -90,9 +92,13 @@ struct Download {
                         metadata: ["path": "\(path)", "server.name": "\(copy.server)", "error": "\(problem.error)"])
                     failure = problem.error
                 }
+                if offset > furthest { (furthest, fruitless) = (offset, 0) }
             }
+            fruitless += 1
+            guard fruitless < Self.rounds else { throw failure }
+            if failure.code != .corrupt { try await Task.sleep(for: .milliseconds(500 * fruitless)) }
+            try await renewPlan()
         }
-        throw failure
     }
 
     /// Reads from `offset` to the end.
@@ -148,16 +154,17 @@ struct Download {
         plan = renewed
         if !isSame && offset > 0 {
             try await startAnew(
-                because: BrimError(.conflict, "'\(path)' got another version while it was read", advice: "Read it again"))
+                because: BrimError(
+                    .conflict, "'\(path)' got another version while it was read", advice: "Read it again"))
         }
     }
 
     /// The bytes of a reply without the first few.
     private struct Body {
-        private var chunks: PeerClient.Download.Body.AsyncIterator
+        private var chunks: Download.Body.AsyncIterator
         private var skip: Int64
 
-        init(_ reply: PeerClient.Download, skipping count: Int64) {
+        init(_ reply: Download, skipping count: Int64) {
             chunks = reply.body.makeAsyncIterator()
             skip = count
         }

@@ -1,6 +1,9 @@
 import BrimModel
 import BrimWire
+import Foundation
+import Logging
 import NIOCore
+import NIOFoundationCompat
 import NIOHTTP1
 import Synchronization
 
@@ -45,7 +48,7 @@ extension BrimClient {
         _ source: some ByteSource, to path: BrimPath, options: PutOptions = PutOptions(),
         progress: TransferProgress? = nil
     ) async throws -> WriteReply {
-        let upload = Upload(
+        let upload = FileUpload(
             client: self, source: source, request: options.request(path, size: source.size), progress: progress)
         return try await upload.run()
     }
@@ -61,7 +64,7 @@ extension BrimClient {
 }
 
 /// One file on its way into the swarm.
-struct Upload {
+struct FileUpload {
     private static let attempts = 4
     /// How long a server may take neither bytes nor answer; the syncing of a large file is part of it.
     private static let idle = Duration.seconds(90)
@@ -114,42 +117,73 @@ struct Upload {
         guard let url = item.url, let targets = item.targets, let first = targets.first else {
             throw BrimError(.internal, "the master granted a write without saying where")
         }
-        let sent = Mutex<(sum: CRC32C, bytes: Int64)>((CRC32C(), 0))
-        let body = try source.chunks().watched { chunk in
-            sent.withLock { Self.add(chunk, to: &$0) }
-            progress?.add(bytes: Int64(chunk.readableBytes))
-        }
+        let sent = Sent(progress)
         do {
             let headers = source.checksum.map { [("Brim-Checksum", $0.description)] } ?? []
             let (status, answer) = try await client.peer.upload(
-                url, length: source.size, headers: headers, body: body, token: nil, idle: Self.idle)
+                url, length: source.size, headers: headers, body: sent.watching(try source.chunks()), token: nil,
+                idle: Self.idle)
             guard status == 200 || status == 201 else {
                 throw refusal(status: status, answer, targets: targets.map(\.server))
             }
-            let reply = try BrimJSON.decoder().decode(WriteReply.self, from: answer)
-            let (sum, bytes) = sent.withLock { ($0.sum, $0.bytes) }
-            guard reply.checksum.crc32c == sum.value, reply.size == bytes else {
+            let reply = try BrimJSON.decoder().decode(WriteReply.self, from: Data(buffer: answer))
+            guard sent.matches(reply) else {
                 let error = BrimError(.corrupt, "'\(request.path)' arrived at \(first.server) with other bytes")
                 throw Failure(error: error, suspects: [first.server])
             }
             return reply
         } catch {
-            progress?.add(bytes: -sent.withLock { $0.bytes })
+            sent.takeBack()
+            if let sourceError = sent.sourceError { throw sourceError }
             guard let error = error as? BrimError, error.mayBeTheServers else { throw error }
             throw Failure(error: error, suspects: [first.server])
         }
     }
 
-    private static func add(_ chunk: ByteBuffer, to sent: inout (sum: CRC32C, bytes: Int64)) {
-        chunk.withUnsafeReadableBytes { sent.sum.update($0) }
-        sent.bytes += Int64(chunk.readableBytes)
+    /// What was sent so far in one attempt.
+    private final class Sent: Sendable {
+        private struct State {
+            var sum = CRC32C()
+            var bytes: Int64 = 0
+            var sourceError: (any Error)?
+        }
+        private let state = Mutex(State())
+        private let progress: TransferProgress?
+
+        init(_ progress: TransferProgress?) { self.progress = progress }
+
+        /// The error with which the source itself ended the attempt.
+        var sourceError: (any Error)? { state.withLock { $0.sourceError } }
+
+        func watching(_ chunks: ByteChunks) -> ByteChunks {
+            ByteChunks { [self] in
+                do {
+                    guard let chunk = try await chunks.next() else { return nil }
+                    state.withLock { state in
+                        chunk.withUnsafeReadableBytes { state.sum.update($0) }
+                        state.bytes += Int64(chunk.readableBytes)
+                    }
+                    progress?.add(bytes: Int64(chunk.readableBytes))
+                    return chunk
+                } catch {
+                    state.withLock { $0.sourceError = error }
+                    throw error
+                }
+            }
+        }
+
+        func matches(_ reply: WriteReply) -> Bool {
+            state.withLock { reply.checksum.crc32c == $0.sum.value && reply.size == $0.bytes }
+        }
+
+        func takeBack() { progress?.add(bytes: -state.withLock { $0.bytes }) }
     }
 
     /// The error in a server's answer. One that answers that something is unavailable means a later server of the
     /// chain.
     private func refusal(status: Int, _ answer: ByteBuffer, targets: [ServerName]) -> any Error {
         let error =
-            (try? BrimJSON.decoder().decode(BrimError.self, from: answer))
+            (try? BrimJSON.decoder().decode(BrimError.self, from: Data(buffer: answer)))
             ?? BrimError(.init(httpStatus: status), "\(targets[0]) answered with status \(status)")
         guard error.mayBeTheServers else { return error }
         let suspects: [ServerName] =
