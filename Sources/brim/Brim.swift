@@ -11,7 +11,7 @@ struct Brim: AsyncParsableCommand {
         discussion: """
             Try a whole swarm on this machine:
 
-              brim up                                   (prints the two variables to export)
+              brim up                       (prints the two variables to export)
               brim put -r ~/Music /music
               brim status
 
@@ -27,12 +27,15 @@ struct Brim: AsyncParsableCommand {
             CommandGroup(
                 name: "Files",
                 subcommands: [
-                    Put.self, Get.self, Cat.self, Ls.self, Stat.self, Mkdir.self, Mv.self, Rm.self, Du.self,
-                    Where.self, Set.self,
+                    PutCommand.self, GetCommand.self, CatCommand.self, LsCommand.self, StatCommand.self,
+                    MkdirCommand.self, MvCommand.self, RmCommand.self, DuCommand.self, WhereCommand.self,
+                    SetCommand.self,
                 ]),
             CommandGroup(
                 name: "The swarm",
-                subcommands: [Status.self, Servers.self, Server.self, Df.self, Token.self]),
+                subcommands: [
+                    StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
+                ]),
         ])
 
     static func main() async {
@@ -48,10 +51,10 @@ struct Brim: AsyncParsableCommand {
             } else {
                 try parsed.run()
             }
-            fflush(nil)
+            Console.flush()
         } catch {
-            fflush(nil)
-            exit(ErrorReport(error).print(asJSON: wantsJSON))
+            Console.flush()
+            Foundation.exit(ErrorReport(error).print(asJSON: wantsJSON))
         }
     }
 }

@@ -56,7 +56,7 @@ struct ErrorReport {
             var retryable: Bool
         }
         let body = Body(
-            code: error.code, message: error.message, advice: Nullable(wrappedValue: error.advice),
+            code: error.code, message: error.message, advice: error.advice,
             retryable: error.retryable)
         guard let data = try? BrimJSON.encoder().encode(body) else { return #"{"code":"internal"}"# }
         return String(decoding: data, as: UTF8.self)

@@ -5,7 +5,7 @@ import Logging
 struct GlobalOptions: ParsableArguments, Sendable {
     @Option(
         help: ArgumentHelp(
-            "Log messages of at least this level on stderr: trace, debug, info, notice, warning, error, critical.",
+            "Log messages of at least this level on stderr.",
             valueName: "level"))
     var logLevel: Logger.Level?
 

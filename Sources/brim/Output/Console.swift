@@ -26,6 +26,9 @@ enum Console {
         }
     }
 
+    /// Sends on what was printed, which is buffered when stdout is no terminal.
+    static func flush() { fflush(nil) }
+
     /// One value as JSON with sorted keys; indented for people.
     static func printJSON(_ value: some Encodable, indented: Bool = outputIsTerminal) throws {
         let data = try BrimJSON.encoder(pretty: indented).encode(value)

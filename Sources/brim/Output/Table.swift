@@ -44,8 +44,10 @@ func bar(_ share: Double, width: Int, empty: Character = "·") -> String {
     return filled + String(repeating: empty, count: width - filled.count)
 }
 
-/// `1 file`, `2 files`.
-func counted(_ count: some BinaryInteger, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+/// `1 file`, `2 files`; `plural` for nouns that do not just take an s.
+func counted(_ count: some BinaryInteger, _ noun: String, _ plural: String? = nil) -> String {
+    "\(count) \(count == 1 ? noun : plural ?? noun + "s")"
+}
 
 /// `+2`, `0`, `-1`; `-` for nothing.
 func signed(_ surplus: Int?) -> String { surplus.map { $0 > 0 ? "+\($0)" : "\($0)" } ?? "-" }
