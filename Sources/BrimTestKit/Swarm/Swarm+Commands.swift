@@ -66,25 +66,33 @@ extension Swarm {
 
     // MARK: - curl
 
-    /// Makes a request to the master with curl; redirects are followed only with `-L` among the arguments.
+    /// Makes a request to the master with curl and a token that may do everything; redirects are followed only with
+    /// `-L` among the arguments.
     ///
-    /// - Parameters:
-    ///   - path: from the first slash on, encoded; or a whole URL.
-    ///   - token: nil sends none. Left out: one that may do everything.
-    public func curl(_ path: String, _ arguments: String..., token: String?? = .none) async throws -> CurlResult {
+    /// - Parameter path: from the first slash on, encoded; or a whole URL.
+    public func curl(_ path: String, _ arguments: String...) async throws -> CurlResult {
+        try await request(path, arguments, token: try adminToken())
+    }
+
+    /// As above, with all-powerful token and a list of arguments.
+    public func request(_ path: String, _ arguments: [String]) async throws -> CurlResult {
+        try await request(path, arguments, token: try adminToken())
+    }
+
+    /// As ``curl(_:_:)``, with a token of the caller's choice; nil: none.
+    public func request(_ path: String, _ arguments: [String], token: String?) async throws -> CurlResult {
         let number = state.withLock { state in
             state.commands += 1
             return state.commands
         }
         let (body, head) = (file("body", number), file("head", number))
         defer { for used in [body, head] { try? FileManager.default.removeItem(at: used) } }
-        let bearer = try token ?? adminToken()
         let result = try await command(
             URL(filePath: "/usr/bin/env"),
             [
                 "curl", "-sS", "--max-time", "60", "-o", body.path, "-D", head.path, "-w",
                 "%{http_code} %{num_redirects}",
-            ] + (bearer.map { ["-H", "Authorization: Bearer \($0)"] } ?? []) + arguments
+            ] + (token.map { ["-H", "Authorization: Bearer \($0)"] } ?? []) + arguments
                 + [path.hasPrefix("/") ? url + path : path], within: .seconds(90))
         let numbers = result.text.split(separator: " ").compactMap { Int($0) }
         guard result.status == 0, numbers.count == 2 else { throw SwarmFailure("\(result)") }

@@ -1,3 +1,4 @@
+import BrimClient
 import BrimModel
 import BrimWire
 import Foundation
@@ -18,6 +19,15 @@ extension Swarm {
         return daemon.process
     }
 
+    /// With what a daemon was started last.
+    public func arguments(of name: String) throws -> [String] {
+        guard let daemon = daemon(name) else { throw SwarmFailure("no daemon \(name) was started") }
+        return daemon.arguments
+    }
+
+    /// A port on which nobody listens.
+    public static func unusedPort() throws -> Int { try FreePort.any() }
+
     // MARK: - Starting
 
     /// Starts the master and returns when it is ready.
@@ -26,7 +36,7 @@ extension Swarm {
     public func startMaster(_ flags: [String] = []) async throws {
         for attempt in 1...3 {
             let port = try FreePort.any()
-            state.withLock { $0.masterPort = port }
+            try await useMaster(port: port)
             try launch(Self.master, try await masterArguments(flags))
             do {
                 return try await waitUntilReady(Self.master)
@@ -35,6 +45,16 @@ extension Swarm {
                 continue
             }
         }
+    }
+
+    private func useMaster(port: Int) async throws {
+        let client = try BrimClient(
+            masters: ["http://127.0.0.1:\(port)"], password: password, logger: Self.silence)
+        let former = state.withLock { state in
+            defer { (state.masterPort, state.client) = (port, client) }
+            return state.client
+        }
+        await former?.shutdown()
     }
 
     private func masterArguments(_ flags: [String]) async throws -> [String] {

@@ -1,27 +1,12 @@
+import BrimClient
 import BrimModel
 import BrimWire
 import Foundation
-import Synchronization
 
 extension Swarm {
     // MARK: - Asking the master
 
-    private func ask<Reply: Decodable & Sendable>(_ route: String, as type: Reply.Type = Reply.self) async throws
-        -> Reply
-    {
-        let reply = try await peer.download(url + route, headers: [], token: adminToken(), idle: .seconds(10))
-        var body = Data()
-        for try await part in reply.body { body.append(contentsOf: part.readableBytesView) }
-        return try BrimJSON.decoder().decode(type, from: body)
-    }
-
-    private func ask<Reply: Decodable & Sendable>(
-        _ route: String, of path: String, as type: Reply.Type = Reply.self
-    ) async throws -> Reply {
-        try await ask(route + (try BrimPath(parsing: path)).percentEncoded)
-    }
-
-    public func status() async throws -> StatusReply { try await ask("/v1/status") }
+    public func status() async throws -> StatusReply { try await client().status() }
 
     /// What the master says of one server.
     public func server(_ name: String) async throws -> ServerStatus {
@@ -31,15 +16,12 @@ extension Swarm {
         return server
     }
 
-    public func stat(_ path: String) async throws -> FileStat { try await ask("/v1/stat", of: path) }
+    public func stat(_ path: String) async throws -> FileStat {
+        try await client().stat(BrimPath(parsing: path))
+    }
 
     public func exists(_ path: String) async throws -> Bool {
-        do {
-            _ = try await stat(path)
-            return true
-        } catch let error as BrimError where error.code == .notFound {
-            return false
-        }
+        try await client().statIfPresent(BrimPath(parsing: path)) != nil
     }
 
     /// The counted copies of a file.
@@ -50,8 +32,7 @@ extension Swarm {
 
     /// Names of the servers that hold a file, sorted.
     public func holders(_ path: String) async throws -> [String] {
-        let locations: [Location] = try await ask("/v1/where", of: path)
-        return locations.map(\.server.rawValue).sorted()
+        try await client().locations(BrimPath(parsing: path)).map(\.server.rawValue).sorted()
     }
 
     /// All regular files of the swarm, by path.
@@ -59,16 +40,10 @@ extension Swarm {
         var files: [String: FileStat] = [:]
         var directories = [BrimPath.root]
         while let directory = directories.popLast() {
-            var after = ""
-            while true {
-                let page: ListReply = try await ask("/v1/list\(directory.percentEncoded)?limit=500\(after)")
-                for entry in page.entries {
-                    let path = try directory.appending(entry.name)
-                    if entry.type == .directory { directories.append(path) }
-                    if entry.type == .file { files[path.description] = try await stat(path.description) }
-                }
-                guard let next = page.next else { break }
-                after = "&after=\(PercentEncoding.encode(next.text))"
+            for try await entry in try client().list(directory) {
+                let path = try directory.appending(entry.name)
+                if entry.type == .directory { directories.append(path) }
+                if entry.type == .file { files[path.description] = try await stat(path.description) }
             }
         }
         return files

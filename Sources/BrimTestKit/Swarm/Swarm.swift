@@ -1,3 +1,4 @@
+import BrimClient
 import BrimModel
 import BrimWire
 import Foundation
@@ -37,6 +38,8 @@ public final class Swarm: Sendable {
         var order: [String] = []
         var commands = 0
         var masterPort = 0
+        /// Speaks to the master on that port.
+        var client: BrimClient?
         /// The name of the database in the shared mongod.
         var database: String?
         var watchesQuotas = false
@@ -54,13 +57,15 @@ public final class Swarm: Sendable {
     let peer: PeerClient
     let state = Mutex(State())
 
+    static let silence = Logger(label: "swarm") { _ in SwiftLogNoOpLogHandler() }
+
     private init(_ options: SwarmOptions) throws {
         self.options = options
         run = try TestRun.shared()
         directory = try run.swarmDirectory()
         password = (0..<4).map { _ in String(UInt32.random(in: 0...UInt32.max), radix: 36) }.joined(separator: "-")
         keys = try SwarmKeys(password: password)
-        peer = PeerClient(logger: Logger(label: "swarm") { _ in SwiftLogNoOpLogHandler() })
+        peer = PeerClient(logger: Self.silence)
         try Data("\(password)\n".utf8).write(to: passwordFile)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: passwordFile.path)
         try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
@@ -100,6 +105,12 @@ public final class Swarm: Sendable {
     /// Names of the slaves that were started, in that order.
     public var slaves: [String] { state.withLock { $0.order.filter { $0 != Self.master } } }
 
+    /// A client with all rights. Throws before the master was started.
+    public func client() throws -> BrimClient {
+        guard let client = state.withLock({ $0.client }) else { throw SwarmFailure("no master was started") }
+        return client
+    }
+
     /// A token that may do everything.
     public func adminToken() throws -> String { try keys.sign(.admin(subject: "test")) }
 
@@ -121,6 +132,7 @@ public final class Swarm: Sendable {
 
     /// Ends all daemons, the youngest first, and removes the directory.
     private func end() async {
+        await state.withLock { $0.client }?.shutdown()
         await peer.shutdown()
         for name in state.withLock({ $0.order }).reversed() {
             await daemon(name)?.process.end(patience: .seconds(15))
