@@ -31,7 +31,7 @@ import Testing
         let decomposed = "e\u{301}"
         #expect(composed == decomposed)
         #expect(BSONValue.string(composed) != .string(decomposed))
-        var document = BSONDocument([(composed, 1)])
+        var document = BSONDocument([(composed, BSONValue.int(1))])
         #expect(document[decomposed] == nil)
         document[decomposed] = 2
         #expect(document.count == 2)

@@ -93,15 +93,21 @@ import Testing
 
     @Test func findAndModify() async throws {
         try await TestMongo.withCollection { things in
-            #expect(try await things.findOneAndUpdate(["_id": 1], ["$inc": ["a": 1]], upsert: true) == nil)
-            #expect(try await things.findOneAndUpdate(["_id": 1], ["$inc": ["a": 1]]) == ["_id": 1, "a": 1])
-            #expect(
-                try await things.findOneAndUpdate(["_id": 2], ["$inc": ["a": 5]], returnNew: true, upsert: true)
-                    == ["_id": 2, "a": 5])
-            #expect(try await things.findOneAndUpdate(["_id": 3], ["$inc": ["a": 1]]) == nil)
-            #expect(
-                try await things.findOneAndDelete([:], sort: ["a": -1], projection: ["a": 1]) == ["_id": 2, "a": 5])
-            #expect(try await things.findOneAndDelete(["_id": 2]) == nil)
+            let increment: MongoUpdate = ["$inc": ["a": 1]]
+            let made = try await things.findOneAndUpdate(["_id": 1], increment, upsert: true)
+            #expect(made == nil)
+            let before = try await things.findOneAndUpdate(["_id": 1], increment)
+            #expect(before == ["_id": 1, "a": 1])
+            let after = try await things.findOneAndUpdate(
+                ["_id": 2], ["$inc": ["a": 5]], returnNew: true, upsert: true)
+            #expect(after == ["_id": 2, "a": 5])
+            let missing = try await things.findOneAndUpdate(["_id": 3], increment)
+            #expect(missing == nil)
+            let deleted = try await things.findOneAndDelete([:], sort: ["a": -1], projection: ["a": 1])
+            #expect(deleted == ["_id": 2, "a": 5])
+            let gone = try await things.findOneAndDelete(["_id": 2])
+            #expect(gone == nil)
+            #expect(try await things.find().toArray() == [["_id": 1, "a": 2]])
         }
     }
 

@@ -72,13 +72,13 @@ import Testing
             }
             // libmongoc repeats a commit once by itself; two failures need our own loop.
             try await Self.fail(client, times: 3, ["commitTransaction"], ["closeConnection": true])
-            try await client.withTransaction(increment)
+            try await client.withTransaction { try increment($0) }
             try await Self.fail(client, times: 1, ["update"], ["closeConnection": true])
-            try await client.withTransaction(increment)
+            try await client.withTransaction { try increment($0) }
             try await Self.fail(
                 client, times: 2, ["commitTransaction"],
                 ["errorCode": 251, "errorLabels": ["TransientTransactionError"]])
-            try await client.withTransaction(increment)
+            try await client.withTransaction { try increment($0) }
             #expect(try await things.findOne()?["n"]?.intValue == 3)
         }
     }

@@ -38,8 +38,10 @@ import Testing
         #expect(state.finish(slot: 0, keepsLease: true) == .nothing)
         #expect(state.count(.leased) == 1)
         #expect(state.admit(2, at: now) == .wait(timer: now + .seconds(10)))
-        #expect(state.resume(slot: 0))
-        #expect(!state.resume(slot: 0))
+        let resumed = state.resume(slot: 0)
+        #expect(resumed)
+        let resumedTwice = state.resume(slot: 0)
+        #expect(!resumedTwice)
         #expect(state.finish(slot: 0, keepsLease: false) == .start(2))
     }
 
@@ -48,9 +50,12 @@ import Testing
         _ = state.admit(1, at: now)
         _ = state.admit(2, at: now)
         _ = state.admit(3, at: now)
-        #expect(state.cancel(2))
-        #expect(!state.cancel(2))
-        #expect(!state.cancel(1))
+        let left = state.cancel(2)
+        #expect(left)
+        let leftTwice = state.cancel(2)
+        #expect(!leftTwice)
+        let leftWhileRunning = state.cancel(1)
+        #expect(!leftWhileRunning)
         #expect(state.finish(slot: 0, keepsLease: false) == .start(3))
     }
 
@@ -84,7 +89,8 @@ import Testing
         #expect(closing.slots == [2])
         #expect(state.phase == .closing)
         #expect(state.admit(7, at: now) == .refuseClosed)
-        #expect(!state.resume(slot: 2))
+        let resumedAfterClosing = state.resume(slot: 2)
+        #expect(!resumedAfterClosing)
         #expect(state.finish(slot: 0, keepsLease: true) == .stop)
         #expect(state.finish(slot: 1, keepsLease: false) == .stop)
         #expect(state.slots == [.stopped, .stopped, .stopped])

@@ -16,9 +16,9 @@ import Testing
                 try await group.waitForAll()
             }
             #expect(try await things.countDocuments() == 300)
-            #expect(
-                client.poolStatus
-                    == MongoPoolStatus(state: .running, size: 3, idle: 3, busy: 0, leased: 0, waiting: 0))
+            let status = client.poolStatus
+            #expect(status.idle == 3)
+            #expect(status.busy + status.leased + status.waiting == 0)
         }
     }
 

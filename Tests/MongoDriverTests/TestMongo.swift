@@ -1,5 +1,6 @@
 import BrimTestKit
 import MongoDriver
+import Synchronization
 import Testing
 
 /// The tests that need a server; they share one mongod, and each has a database of its own.
@@ -67,4 +68,13 @@ func wait(sourceLocation: SourceLocation = #_sourceLocation, until condition: ()
         }
         try await Task.sleep(for: .milliseconds(5))
     }
+}
+
+/// A number that tasks and transaction bodies count up together.
+final class Counter: Sendable {
+    private let number = Atomic(0)
+
+    var value: Int { number.load(ordering: .sequentiallyConsistent) }
+
+    func increment() { number.add(1, ordering: .sequentiallyConsistent) }
 }

@@ -1,6 +1,7 @@
-@testable import MongoDriver
-import Synchronization
+import Foundation
 import Testing
+
+@testable import MongoDriver
 
 @Suite struct TransactionTests {
     struct Refusal: Error {}
@@ -62,13 +63,13 @@ import Testing
     @Test func conflictsAreRetried() async throws {
         try await TestMongo.withCollection { things in
             try await things.insertOne(["_id": 1, "n": 0])
-            let attempts = Mutex(0)
+            let attempts = Counter()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<2 {
                     group.addTask {
                         for _ in 0..<50 {
                             try await things.client.withTransaction { tx in
-                                attempts.withLock { $0 += 1 }
+                                attempts.increment()
                                 let counter = tx.on(things)
                                 let n = try counter.findOne(["_id": 1])?["n"]?.intValue ?? 0
                                 try counter.updateOne(["_id": 1], ["$set": ["n": .int(n + 1)]])
@@ -79,7 +80,7 @@ import Testing
                 try await group.waitForAll()
             }
             #expect(try await things.findOne()?["n"]?.intValue == 100)
-            print("TransactionTests: \(attempts.withLock { $0 }) attempts for 100 increments")
+            print("TransactionTests: \(attempts.value) attempts for 100 increments")
         }
     }
 
@@ -87,24 +88,24 @@ import Testing
     @Test func aConflictStartsTheBodyAnew() async throws {
         try await TestMongo.withCollection { things in
             try await things.insertOne(["_id": 1, "n": 0])
-            let attempts = Mutex(0)
-            let disturbed = Mutex(false)
+            let attempts = Counter()
+            let disturbed = Counter()
             let seen = try await things.client.withTransaction { tx in
-                attempts.withLock { $0 += 1 }
+                attempts.increment()
                 let counter = tx.on(things)
                 let n = try counter.findOne(["_id": 1])?["n"]?.intValue ?? 0
-                if attempts.withLock({ $0 }) == 1 {
+                if attempts.value == 1 {
                     Task {
                         try await things.updateOne(["_id": 1], ["$set": ["n": 10]])
-                        disturbed.withLock { $0 = true }
+                        disturbed.increment()
                     }
-                    while !disturbed.withLock({ $0 }) {}
+                    while disturbed.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
                 }
                 try counter.updateOne(["_id": 1], ["$inc": ["n": 1]])
                 return n
             }
             #expect(seen == 10)
-            #expect(attempts.withLock { $0 } == 2)
+            #expect(attempts.value == 2)
             #expect(try await things.findOne()?["n"]?.intValue == 11)
         }
     }
