@@ -156,7 +156,9 @@ public struct EntryChange: Sendable {
     public var attributes: [String: AttributeValue?]
     public var mode: Int?
     public var modified: Timestamp?
-    public init(n: Int? = nil, attributes: [String: AttributeValue?] = [:], mode: Int? = nil, modified: Timestamp? = nil) {
+    public init(
+        n: Int? = nil, attributes: [String: AttributeValue?] = [:], mode: Int? = nil, modified: Timestamp? = nil
+    ) {
         self.n = n
         self.attributes = attributes
         self.mode = mode
