@@ -225,7 +225,8 @@ extension ScenarioTests {
                     try await swarm.holdingQuotas {
                         for step in 0..<40 {
                             let path = "/f\(Int.random(in: 0..<12, using: &random))"
-                            let data = Data.random(count: .random(in: 0...9, using: &random), seed: seed &+ UInt64(step))
+                            let data = Data.random(
+                                count: .random(in: 0...9, using: &random), seed: seed &+ UInt64(step))
                             switch Int.random(in: 0..<10, using: &random) {
                             case 0..<6:
                                 let result = try await swarm.tryPut(data, to: path, ["--json"])
