@@ -40,8 +40,8 @@ extension ScenarioTests {
                 let wrong = try swarm.scratchFile(Data("\(secret)\n".utf8), named: "wrong").path
                 let empty = try swarm.scratchFile(Data("\n".utf8), named: "empty").path
                 let environments: [[String: String?]] = [
-                    ["BRIM_PASSWORD_FILE": .some(wrong)], ["BRIM_PASSWORD_FILE": .some(nil)],
-                    ["BRIM_PASSWORD_FILE": .some(empty)], ["BRIM_PASSWORD_FILE": .some("/nowhere/at/all")],
+                    ["BRIM_PASSWORD_FILE": wrong], ["BRIM_PASSWORD_FILE": nil],
+                    ["BRIM_PASSWORD_FILE": empty], ["BRIM_PASSWORD_FILE": "/nowhere/at/all"],
                 ]
                 for environment in environments {
                     let result = try await swarm.cli(["status", "--json"], environment: environment)
@@ -54,7 +54,7 @@ extension ScenarioTests {
                     #expect(!told.stderr.contains(secret) && !told.stderr.contains(swarm.password), "\(told)")
                 }
                 // From the variable itself.
-                let variable = ["BRIM_PASSWORD_FILE": String?.none, "BRIM_PASSWORD": swarm.password]
+                let variable: [String: String?] = ["BRIM_PASSWORD_FILE": nil, "BRIM_PASSWORD": swarm.password]
                 #expect(try await swarm.cli(["status"], environment: variable).status == 0)
 
                 // A slave and a master with another password do not come in.

@@ -17,7 +17,7 @@ extension ScenarioTests {
             try await Swarm.run { swarm in
                 let data = swarm.data(of: "up").path
                 let arguments = ["up", "--slaves", "3", "--quota", "1M", "--data", data]
-                let clean: [String: String?] = ["BRIM_PASSWORD_FILE": .some(nil)]
+                let clean: [String: String?] = ["BRIM_PASSWORD_FILE": nil]
 
                 /// The variables that it tells a user to export.
                 func variables() async throws -> [String: String?] {
