@@ -7,7 +7,9 @@ enum Documents {
     static let nowhere = FileID(0)
 
     /// A live entry as it is inserted; `request` is that of the commit which made it.
-    static func live(_ entry: Entry, request: String? = nil, explicitN: Bool = false, changed: Timestamp) -> BSONDocument {
+    static func live(_ entry: Entry, request: String? = nil, explicitN: Bool = false, changed: Timestamp)
+        -> BSONDocument
+    {
         var document: BSONDocument = [
             "_id": .id(entry.id), "state": "live", "parent": .id(entry.parent ?? nowhere),
             "name": .string(entry.name?.text ?? ""), "type": .string(entry.type.rawValue), "mode": .int(entry.mode),
@@ -107,6 +109,11 @@ extension BSONValue {
     static func blobs(_ ids: some Sequence<BlobID>) -> BSONValue { .array(ids.map { .blob($0) }) }
     static func server(_ name: ServerName) -> BSONValue { .string(name.rawValue) }
     static func servers(_ names: some Sequence<ServerName>) -> BSONValue { .strings(names.map(\.rawValue)) }
+    /// A date, rounded down to the millisecond.
+    static func date(_ time: Timestamp) -> BSONValue {
+        let seconds = max(-9_000_000_000_000, min(9_000_000_000_000, time.seconds))
+        return .date(milliseconds: seconds * 1000 + Int64(time.nanoseconds / 1_000_000))
+    }
     /// A value that an expression takes as it is.
     static func literal(_ value: BSONValue) -> BSONValue { ["$literal": value] }
 
@@ -145,8 +152,7 @@ extension BSONValue {
 extension BSONDocument {
     /// A date, which is for people and ranges, and the nanoseconds of its second.
     mutating func append(time: Timestamp, as key: String) {
-        let seconds = max(-9_000_000_000_000, min(9_000_000_000_000, time.seconds))
-        append(key, .date(milliseconds: seconds * 1000 + Int64(time.nanoseconds / 1_000_000)))
+        append(key, .date(time))
         append(key + "Nanos", .int64(Int64(time.nanoseconds)))
     }
 
@@ -163,7 +169,9 @@ extension BSONDocument {
     func int(_ key: String) throws(BrimError) -> Int { try read(key) { $0.intValue } }
     func bool(_ key: String) throws(BrimError) -> Bool { try read(key) { $0.boolValue } }
     func string(_ key: String) throws(BrimError) -> String { try read(key) { $0.stringValue } }
-    func blob(_ key: String) throws(BrimError) -> BlobID { try read(key) { $0.objectIDValue.flatMap { BlobID(bytes: $0.bytes) } } }
+    func blob(_ key: String) throws(BrimError) -> BlobID {
+        try read(key) { $0.objectIDValue.flatMap { BlobID(bytes: $0.bytes) } }
+    }
 
     func servers(_ key: String) throws(BrimError) -> [ServerName] {
         try read(key) { value in

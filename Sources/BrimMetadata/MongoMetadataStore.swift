@@ -19,7 +19,7 @@ public final class MongoMetadataStore: MetadataStore {
     public let database: MongoDatabase
     let logger: Logger
     let clock: @Sendable () -> Timestamp
-    let files, servers_, counters, settings, leases, deletions, events: MongoCollection
+    let collections: Collections
     private let reserved = Mutex<Range<Int64>>(0..<0)
 
     /// `clock` gives the times that the store itself sets.
@@ -31,13 +31,7 @@ public final class MongoMetadataStore: MetadataStore {
         self.database = client.database(database)
         self.logger = logger
         self.clock = clock
-        files = self.database.collection("files")
-        servers_ = self.database.collection("servers")
-        counters = self.database.collection("counters")
-        settings = self.database.collection("settings")
-        leases = self.database.collection("leases")
-        deletions = self.database.collection("deletions")
-        events = self.database.collection("events")
+        collections = Collections(self.database)
     }
 
     /// A store with a client of its own; connects at the first call. Throws `.invalid` for a URI that is none.
@@ -63,16 +57,16 @@ public final class MongoMetadataStore: MetadataStore {
             try await enterBeginnings()
             // Another master may have begun at the same moment: whoever was first has chosen id and password.
             try await Schema.unlessPresent {
-                try await settings.updateOne(
+                try await collections.settings.updateOne(
                     ["_id": "swarm"],
                     [
                         "$setOnInsert": [
                             "swarm": .string(ObjectID().hex), "passwordProof": .string(passwordProof),
-                            "created": BSONValue(clock().date),
+                            "created": .date(clock()),
                         ]
                     ], upsert: true)
             }
-            guard let swarm = try await settings.findOne(["_id": "swarm"]) else {
+            guard let swarm = try await collections.settings.findOne(["_id": "swarm"]) else {
                 throw BrimError(.conflict, "the settings of the swarm vanished while they were read")
             }
             guard try swarm.string("passwordProof") == passwordProof else { throw Refusal.otherPassword }
@@ -81,7 +75,7 @@ public final class MongoMetadataStore: MetadataStore {
     }
 
     private func checkVersion() async throws {
-        guard let found = try await settings.findOne(["_id": "schemaVersion"]) else { return }
+        guard let found = try await collections.settings.findOne(["_id": "schemaVersion"]) else { return }
         let version = try found.int64("value")
         guard version <= Schema.version else {
             throw BrimError(
@@ -97,11 +91,14 @@ public final class MongoMetadataStore: MetadataStore {
         let root = Entry(
             id: .root, parent: nil, name: nil, type: .directory, mode: 0o755, created: now, modified: now)
         let beginnings: [(MongoCollection, BSONDocument)] = [
-            (counters, ["_id": "files", "value": .id(.root)]),
-            (counters, ["_id": "directoryMoves", "value": 0]),
-            (leases, ["_id": "leader", "term": 0, "view": ["epoch": 0, "counted": [], "readable": [], "up": []]]),
-            (settings, ["_id": "schemaVersion", "value": .int64(Schema.version)]),
-            (files, Documents.live(root, changed: now)),
+            (collections.counters, ["_id": "files", "value": .id(.root)]),
+            (collections.counters, ["_id": "directoryMoves", "value": 0]),
+            (
+                collections.leases,
+                ["_id": "leader", "term": 0, "view": ["epoch": 0, "counted": [], "readable": [], "up": []]]
+            ),
+            (collections.settings, ["_id": "schemaVersion", "value": .int64(Schema.version)]),
+            (collections.files, Documents.live(root, changed: now)),
         ]
         for (collection, document) in beginnings {
             let id = document["_id"] ?? .null
@@ -131,10 +128,11 @@ public final class MongoMetadataStore: MetadataStore {
         guard fromBlock.count < count else { return fromBlock }
         let missing = Int64(count - fromBlock.count)
         let size = max(missing, Int64(Self.idBlock))
-        let counter = try await counters.findOneAndUpdate(
+        let counter = try await collections.counters.findOneAndUpdate(
             ["_id": "files"], ["$inc": ["value": .int64(size)]], returnNew: true)
         guard let last = try counter?.int64("value") else {
-            throw BrimError(.corrupt, "the counter 'files' is missing", advice: "Restore it from a backup of the database")
+            throw BrimError(
+                .corrupt, "the counter 'files' is missing", advice: "Restore it from a backup of the database")
         }
         let block = last - size + 1..<last + 1
         // Of two blocks that arrive at once the smaller numbers stay unused.
@@ -146,22 +144,39 @@ public final class MongoMetadataStore: MetadataStore {
     func transaction<T: Sendable>(_ body: @escaping @Sendable (MongoTransaction) throws -> T) async throws -> T {
         for _ in 1..<Self.attempts {
             do {
-                return try await client.withTransaction(body)
+                return try await client.withTransaction(MongoTransactionOptions(), body)
             } catch let error as MongoError where error.kind == .duplicateKey {
                 continue
             }
         }
-        return try await client.withTransaction(body)
+        return try await client.withTransaction(MongoTransactionOptions(), body)
     }
 
     /// The whole result, with a limit to its time.
-    func all(_ filter: BSONDocument, in collection: MongoCollection, _ options: FindOptions) async throws -> [BSONDocument] {
+    func all(_ filter: BSONDocument, in collection: MongoCollection, _ options: FindOptions) async throws
+        -> [BSONDocument]
+    {
         var options = options
         options.maxTime = Self.timeLimit
         return try await collection.find(filter, options).toArray()
     }
 
     func aggregate(_ pipeline: [BSONDocument], hint: MongoHint? = nil) async throws -> [BSONDocument] {
-        try await files.aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.timeLimit)).toArray()
+        try await collections.files.aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.timeLimit)).toArray()
+    }
+}
+
+/// The collections of a swarm's database.
+struct Collections: Sendable {
+    let files, servers, counters, settings, leases, deletions, events: MongoCollection
+
+    init(_ database: MongoDatabase) {
+        files = database.collection("files")
+        servers = database.collection("servers")
+        counters = database.collection("counters")
+        settings = database.collection("settings")
+        leases = database.collection("leases")
+        deletions = database.collection("deletions")
+        events = database.collection("events")
     }
 }

@@ -140,8 +140,12 @@ enum Pipelines {
             ]
         ],
         ["$unwind": "$copy"],
-        ["$project": ["server": 1, "file": "$copy._id", "blob": "$copy.blob", "size": "$copy.size",
-            "surplus": "$copy.surplus", "replicas": "$copy.replicas"]],
+        [
+            "$project": [
+                "server": 1, "file": "$copy._id", "blob": "$copy.blob", "size": "$copy.size",
+                "surplus": "$copy.surplus", "replicas": "$copy.replicas",
+            ]
+        ],
     ]
 
     /// `db.health.find()`, on `settings`, so that there is a row in an empty swarm too: least and most surplus, and how

@@ -26,7 +26,8 @@ enum Schema {
         Collection(name: "leases"),
         Collection(
             name: "deletions",
-            validator: schema(required: ["at", "servers"], ["_id": objectID, "at": date, "file": integer, "servers": names]),
+            validator: schema(
+                required: ["at", "servers"], ["_id": objectID, "at": date, "file": integer, "servers": names]),
             indexes: [IndexModel(["servers": 1, "_id": 1]), IndexModel(["at": 1])]),
         Collection(
             name: "events",
@@ -75,7 +76,9 @@ enum Schema {
     private static let date: BSONDocument = ["bsonType": "date"]
     private static let bool: BSONDocument = ["bsonType": "bool"]
     private static let objectID: BSONDocument = ["bsonType": "objectId"]
-    private static let names: BSONDocument = ["bsonType": "array", "items": ["bsonType": "string"], "uniqueItems": true]
+    private static let names: BSONDocument = [
+        "bsonType": "array", "items": ["bsonType": "string"], "uniqueItems": true,
+    ]
     private static func oneOf(_ values: [String]) -> BSONDocument { ["enum": .strings(values)] }
 
     private static func schema(
@@ -93,7 +96,9 @@ enum Schema {
         ]
     }
 
-    private static let fileFields = ["version", "blob", "size", "checksum", "n", "k", "surplus", "readable", "replicas"]
+    private static let fileFields = [
+        "version", "blob", "size", "checksum", "n", "k", "surplus", "readable", "replicas",
+    ]
 
     private static let filesValidator: BSONDocument = [
         "$and": [
