@@ -80,9 +80,14 @@ struct Ledger: Sendable {
         if let source = plan.sources.first { accounts[source]?.serving -= 1 }
     }
 
+    /// What is under way to a server, by file.
+    func copies(to server: ServerName) -> [CopyPlan] {
+        copies.values.map(\.plan).filter { $0.target == server }.sorted { $0.file.file < $1.file.file }
+    }
+
     /// Forgets what is under way to a server and returns the copies.
     mutating func lost(_ server: ServerName) -> [CopyPlan] {
-        let plans = copies.values.map(\.plan).filter { $0.target == server }.sorted { $0.file.file < $1.file.file }
+        let plans = copies(to: server)
         for plan in plans { ended(plan, arrived: false) }
         accounts[server]?.evicting = [:]
         accounts[server]?.evictingBytes = 0

@@ -11,7 +11,9 @@ extension Planner {
         size: Int64, copies: Int, n: Int, near: Set<ServerName> = [], excluding: Set<ServerName> = [],
         richest: (ServerName) -> [Victim] = { _ in [] }
     ) -> WritePlacement {
-        var open = ledger.accounts.values.filter { $0.server.receives && !excluding.contains($0.server.name) }
+        var open = ledger.accounts.values
+            .filter { $0.server.receives && !excluding.contains($0.server.name) }
+            .sorted { $0.server.name < $1.server.name }
         guard open.count >= copies else { return .tooFewServers(available: open.count) }
 
         var targets: [WriteTarget] = []

@@ -30,9 +30,14 @@ public struct Planner: Sendable {
     /// What is known of a server, with the latest usage heard.
     public func server(_ name: ServerName) -> ServerSnapshot? { ledger.accounts[name]?.server }
 
-    /// The brims of the counted servers, falling: what the store's `neediest` takes to leave out capped files.
+    /// How large a file each counted server may hold, or holds already, in bytes, falling: what the store's `neediest`
+    /// takes to leave out capped files.
+    ///
+    /// Not just the brims: files at risk may use the headroom, and a server whose quota was lowered may hold files larger
+    /// than that. Every holder is so counted as large enough, and "more servers are large enough than hold it" means
+    /// that one without a copy is.
     public var countedBrims: [Int64] {
-        ledger.accounts.values.filter(\.server.counted).map(\.server.brim).sorted(by: >)
+        ledger.accounts.values.filter(\.server.counted).map { max($0.server.quota, $0.server.used) }.sorted(by: >)
     }
 
     /// Receiving servers that use more than their brim, deletions under way taken off; most above it first.
@@ -84,7 +89,7 @@ public struct Planner: Sendable {
     public var copiesUnderWay: Int { ledger.copies.count }
 
     public func copiesUnderWay(to server: ServerName) -> [CopyPlan] {
-        ledger.copies.values.map(\.plan).filter { $0.target == server }
+        ledger.copies(to: server)
     }
 
     // MARK: - Rest
