@@ -68,7 +68,7 @@ extension Planner {
                 server.load.peak > limits.peakLoadLimit ? 1 : 0, account.fill, server.name
             )
         }
-        return open.filter { size == 0 || size <= $0.room(below: $0.server.quota) }
+        return open.filter { size <= $0.room(below: $0.server.quota) }
             .min { rank($0) < rank($1) }?.server.name
     }
 

@@ -101,8 +101,9 @@ public struct Planner: Sendable {
     public func atRest(level: Int, smallest: Int64, richestSurplus: [ServerName: Int]) -> Bool {
         let least = leastVictimSurplus(for: level)
         return ledger.accounts.values.allSatisfy { account in
-            guard account.server.receives, smallest <= limit(account.server, surplus: level) else { return true }
-            if account.lacking(smallest, below: limit(account.server, surplus: level)) == 0 { return false }
+            let limit = limit(account.server, surplus: level, size: smallest)
+            guard account.server.receives, smallest <= limit else { return true }
+            if account.lacking(smallest, below: limit) == 0 { return false }
             return richestSurplus[account.server.name].map { $0 < least } ?? true
         }
     }
@@ -112,6 +113,8 @@ public struct Planner: Sendable {
     /// The least surplus of a copy that may be given up for one more copy of a file with this surplus.
     public func leastVictimSurplus(for surplus: Int) -> Int { max(surplus + 2, floor + 1) }
 
-    /// Bytes up to which a server may be filled for a file of this surplus: headroom is for files at risk.
-    func limit(_ server: ServerSnapshot, surplus: Int) -> Int64 { surplus < 0 ? server.quota : server.brim }
+    /// Bytes up to which a server may be filled for a file: headroom is for files at risk, and for those that take none.
+    func limit(_ server: ServerSnapshot, surplus: Int, size: Int64) -> Int64 {
+        surplus < 0 || size == 0 ? server.quota : server.brim
+    }
 }

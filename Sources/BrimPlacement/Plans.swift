@@ -26,12 +26,17 @@ public struct CopyPlan: Sendable, Hashable {
     public var sources: [ServerName]
     /// Copies on the target to be given up first.
     public var victims: [Victim]
+    /// Tells this plan from an earlier one of the same words, whose late answer must not be taken for this one's.
+    public var attempt: Int
 
-    public init(file: NeedyFile, target: ServerName, sources: [ServerName], victims: [Victim] = []) {
+    public init(
+        file: NeedyFile, target: ServerName, sources: [ServerName], victims: [Victim] = [], attempt: Int = 0
+    ) {
         self.file = file
         self.target = target
         self.sources = sources
         self.victims = victims
+        self.attempt = attempt
     }
 }
 

@@ -52,9 +52,9 @@ extension SwarmModel {
         guard let server = servers[name], server.state == .up, isReadable(file), !file.replicas.contains(name),
             k(file) < planner.limits.maxCopies
         else { return false }
-        let limit = surplus(file) < 0 ? server.quota : brim(server)
+        let limit = surplus(file) < 0 || file.size == 0 ? server.quota : brim(server)
         guard file.size <= limit else { return false }
-        let lacking = file.size == 0 ? 0 : server.used + file.size - limit
+        let lacking = server.used + file.size - limit
         let victims = mayGo(on: name, keeping: max(floor, surplus(file) + 1), besides: file.id)
         return lacking <= victims.reduce(0) { $0 + $1.size }
     }
@@ -63,7 +63,7 @@ extension SwarmModel {
         guard let server = servers[name], server.state != .down, !file.replicas.contains(name),
             file.replicas.count(where: isCounted) < planner.limits.maxCopies
         else { return false }
-        return file.size <= (file.surplus < 0 ? server.quota : brim(server))
+        return file.size <= (file.surplus < 0 || file.size == 0 ? server.quota : brim(server))
     }
 
     private func checkHeadroom(_ name: ServerName) throws {
@@ -80,7 +80,7 @@ extension SwarmModel {
 
     private func checkLedgerIsEmpty() throws {
         guard planner.copiesUnderWay == 0 else { throw Violation("copies under way at rest") }
-        for account in planner.ledger.accounts.values {
+        for account in planner.ledger.accounts.values where isCounted(account.server.name) {
             let room = account.server.quota - account.server.used
             let used = servers[account.server.name]?.used
             guard account.isIdle, account.room(below: account.server.quota) == room,
@@ -118,7 +118,7 @@ extension SwarmModel {
         let fits = up.contains { name in
             guard let server = servers[name], size <= server.quota else { return false }
             let allowed = mayGo(on: name, keeping: max(floor, 1 - n)).reduce(0) { $0 + $1.size }
-            return size == 0 || server.used + size - server.quota <= allowed
+            return server.used + size - server.quota <= allowed
         }
         let placement = planner.roomForWrite(size: size, copies: 1, n: n) { richest(on: $0, minSurplus: .min) }
         let placed = if case .targets = placement { true } else { false }

@@ -7,7 +7,7 @@ extension SwarmModel {
     mutating func step() throws {
         clock += .seconds(1)
         switch Int.random(in: 0..<100, using: &random) {
-        case 0..<12: try beginWrite()
+        case 0..<12: if files.count < mostFiles { try beginWrite() } else { removeFile() }
         case 12..<24: if let i = writes.indices.randomElement(using: &random) { try endWrite(i) }
         case 24..<28: removeFile()
         case 28..<46: _ = try decide(atMost: Int.random(in: 1...8, using: &random))
@@ -31,7 +31,7 @@ extension SwarmModel {
     private mutating func anyFile() -> FileID? { files.keys.sorted().randomElement(using: &random) }
 
     private mutating func removeFile() {
-        guard files.count > 2 || random.chance(20), let id = anyFile(), let file = files.removeValue(forKey: id)
+        guard let id = anyFile(), let file = files.removeValue(forKey: id)
         else { return }
         for name in file.replicas where isCounted(name) { drop(file.blob, on: name) }
     }
@@ -43,7 +43,7 @@ extension SwarmModel {
 
     private mutating func changeN() {
         guard let id = anyFile() else { return }
-        files[id]?.n = Int.random(in: 1...4, using: &random)
+        files[id]?.n = [1, 1, 2, 2, 3, 4][Int.random(in: 0..<6, using: &random)]
     }
 
     private mutating func changeQuota() {

@@ -16,7 +16,7 @@ extension SwarmModel {
         for server in planner.aboveBrim where flaw != .neverRestores {
             let least = planner.headroomVictimSurplus(on: server)
             let victims = (pages[server] ?? []).filter { $0.surplus >= least }
-            if let plan = planner.restoreHeadroom(on: server, richest: victims) {
+            if let plan = evictionPlanner.restoreHeadroom(on: server, richest: victims) {
                 try evict(plan, why: "headroom", atLeast: floor + 1)
                 decided += 1
             }
@@ -42,16 +42,20 @@ extension SwarmModel {
         return decided > 0
     }
 
+    /// The planner that is asked what to give up.
+    private var evictionPlanner: Planner {
+        guard flaw == .busyVictims else { return planner }
+        var flawed = planner
+        for name in names { _ = flawed.lost(name) }
+        return flawed
+    }
+
     private func makeRoom(
         _ file: NeedyFile, _ candidates: [ServerName], _ pages: [ServerName: [Victim]]
     ) -> CopyPlan? {
         var asked = file
-        var planner = planner
-        if flaw == .bound { asked.surplus -= 1 }
-        if flaw == .busyVictims {
-            for plan in pulls { planner.failed(plan) }
-        }
-        var plan = planner.makeRoom(for: asked, on: candidates) { pages[$0] ?? [] }
+        if flaw == .bound, file.surplus != 0 { asked.surplus -= 1 }
+        var plan = evictionPlanner.makeRoom(for: asked, on: candidates) { pages[$0] ?? [] }
         plan?.file = file
         return plan
     }
@@ -81,8 +85,8 @@ extension SwarmModel {
     }
 
     mutating func evict(_ plan: EvictionPlan, why: String, atLeast least: Int) throws {
-        count(why)
         if plan.victims.isEmpty { return }
+        count(why)
         planner.ordered(plan)
         try giveUp(plan.victims, on: plan.server, atLeast: least)
         send(.evict(plan), to: plan.server)
@@ -206,7 +210,7 @@ extension SwarmModel {
         guard let blob = BlobID(bytes: (0..<12).map { UInt8(truncatingIfNeeded: nextID >> (8 * min(7, 11 - $0))) })
         else { return }
         let size = Int64([0, 1, 1, 2, 3, 5, 8, 12].randomElement(using: &random) ?? 1)
-        let n = Int.random(in: 1...4, using: &random)
+        let n = [1, 1, 2, 2, 3, 4][Int.random(in: 0..<6, using: &random)]
         let file = File(id: FileID(nextID), blob: blob, size: size, n: n, replicas: [])
         let copies = min(2, n, names.count(where: isUp))
         guard copies > 0 else { return }

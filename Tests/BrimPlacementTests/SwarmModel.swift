@@ -81,6 +81,18 @@ struct SwarmModel {
         case neverExchanges
         /// Never gives copies up for headroom.
         case neverRestores
+
+        /// Words of the violation that it must lead to.
+        var violation: String {
+            switch self {
+            case .bound, .floor: "is given up, "
+            case .lastCopy: "the last copy"
+            case .busyVictims: "while it is copied"
+            case .forgetsPromises: "is refused"
+            case .neverExchanges: "could be copied to"
+            case .neverRestores: "could be restored"
+            }
+        }
     }
 
     var servers: [ServerName: Server] = [:]
@@ -96,6 +108,7 @@ struct SwarmModel {
     var flaw: Flaw?
     var clock = ContinuousClock.now
     var nextID: Int64 = 100
+    let mostFiles: Int
     /// What happened, for the canary's report and to see that the model is not idle.
     var counts: [String: Int] = [:]
 
@@ -108,6 +121,7 @@ struct SwarmModel {
         limits.maxTransfersPerTarget = [256, 2][Int.random(in: 0..<2, using: &random)]
         limits.maxBytesInFlightPerTarget = [256 << 20, 12][Int.random(in: 0..<2, using: &random)]
         limits.maxTransfersPerSource = [64, 2][Int.random(in: 0..<2, using: &random)]
+        mostFiles = Int.random(in: 3...30, using: &random)
         self.flaw = flaw
         planner = Planner(floor: flaw == .floor ? floor - 1 : floor, limits: limits)
         let zones = Int.random(in: 1...4, using: &random)
@@ -188,7 +202,7 @@ struct SwarmModel {
     /// All heartbeats at once.
     mutating func hearAll() {
         planner.update(servers: names.compactMap { servers[$0].map(snapshot) })
-        for name in names { noteAmbiguity(of: name) }
+        for name in names where isCounted(name) { hear(name) }
     }
 
     mutating func hear(_ name: ServerName) {
