@@ -15,8 +15,12 @@ extension Planner {
         guard !sources.isEmpty, !open.isEmpty else { return .wait }
 
         let zones = Set(holders.filter(\.server.readable).map(\.server.zone))
-        func rank(_ account: Account) -> (Int, Double, Double, ServerName) {
-            (zones.contains(account.server.zone) ? 1 : 0, account.fill, account.server.load.peak, account.server.name)
+        func rank(_ account: Account) -> (Int, Int, Double, Double, ServerName) {
+            let server = account.server
+            return (
+                zones.contains(server.zone) ? 1 : 0, isOverloaded(server) ? 1 : 0, account.fill, server.load.peak,
+                server.name
+            )
         }
         if let best = open.filter({ hasRoom(file, $0) }).min(by: { rank($0) < rank($1) }) {
             return .copy(
@@ -83,6 +87,8 @@ extension Planner {
         }
     }
 
+    func isOverloaded(_ server: ServerSnapshot) -> Bool { server.load.peak > limits.peakLoadLimit }
+
     /// Readable holders with a free slot: those up first, then the least busy.
     private func sources(of file: NeedyFile) -> [ServerName] {
         func rank(_ account: Account) -> (Int, Int, Double, ServerName) {
@@ -113,6 +119,6 @@ extension Planner {
         account.receiving < limits.maxTransfersPerTarget
             && (account.receiving == 0
                 || account.receivingBytes + file.size <= limits.maxBytesInFlightPerTarget)
-            && (file.surplus < 0 || account.server.load.peak <= limits.peakLoadLimit)
+            && (file.surplus < 0 || account.receiving == 0 || !isOverloaded(account.server))
     }
 }

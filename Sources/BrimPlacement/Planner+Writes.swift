@@ -65,7 +65,7 @@ extension Planner {
             let server = account.server
             return (
                 near.contains(server.name) ? 0 : 1, zones.contains(server.zone) ? 1 : 0,
-                server.load.peak > limits.peakLoadLimit ? 1 : 0, account.fill, server.name
+                isOverloaded(server) ? 1 : 0, account.fill, server.name
             )
         }
         return open.filter { size <= $0.room(below: $0.server.quota) }

@@ -8,7 +8,7 @@ public struct PlannerLimits: Sendable, Hashable {
     public var maxTransfersPerSource = 64
     /// Bytes under way to one server; one copy of any size is always allowed.
     public var maxBytesInFlightPerTarget: Int64 = 256 << 20
-    /// A server with a busier peak (0–1) gets no copy that is not at risk.
+    /// A server with a busier peak (0–1) is taken last, and gets copies of files that are not at risk one at a time.
     public var peakLoadLimit = 0.95
     /// The most counted copies a file is given.
     public var maxCopies = 16

@@ -207,11 +207,9 @@ extension SwarmModel {
 
     mutating func beginWrite() throws {
         nextID += 1
-        guard let blob = BlobID(bytes: (0..<12).map { UInt8(truncatingIfNeeded: nextID >> (8 * min(7, 11 - $0))) })
-        else { return }
         let size = Int64([0, 1, 1, 2, 3, 5, 8, 12].randomElement(using: &random) ?? 1)
         let n = [1, 1, 2, 2, 3, 4][Int.random(in: 0..<6, using: &random)]
-        let file = File(id: FileID(nextID), blob: blob, size: size, n: n, replicas: [])
+        let file = File(id: FileID(nextID), blob: blob(nextID), size: size, n: n, replicas: [])
         let copies = min(2, n, names.count(where: isUp))
         guard copies > 0 else { return }
         planner.forgetRound()
