@@ -31,6 +31,9 @@ public protocol NamespaceStore: Sendable {
 
     func entry(_ id: FileID) async throws -> Entry?
 
+    /// The live entry of this name, if there is one.
+    func entry(at place: EntryPlace) async throws -> Entry?
+
     /// Live entries of a directory in byte order of their names, those after `after` only, at most `limit`.
     func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry]
 
@@ -153,7 +156,9 @@ public struct EntryChange: Sendable {
     public var attributes: [String: AttributeValue?]
     public var mode: Int?
     public var modified: Timestamp?
-    public init(n: Int? = nil, attributes: [String: AttributeValue?] = [:], mode: Int? = nil, modified: Timestamp? = nil) {
+    public init(
+        n: Int? = nil, attributes: [String: AttributeValue?] = [:], mode: Int? = nil, modified: Timestamp? = nil
+    ) {
         self.n = n
         self.attributes = attributes
         self.mode = mode

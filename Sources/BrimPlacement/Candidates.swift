@@ -47,28 +47,50 @@ public struct ServerSnapshot: Sendable, Hashable {
     public var receives: Bool
     /// Whether its blobs can be read now: up, or suspect, or draining.
     public var readable: Bool
+    /// Whether its copies count in k: up or suspect, and not draining.
+    public var counted: Bool
     /// Bytes it may ever hold.
     public var quota: Int64
     /// Bytes up to which it is filled with spare copies; at most `quota`.
     public var brim: Int64
-    /// Bytes in use now: what the slave last said, and what was ordered since.
+    /// Bytes in use, as the slave last said.
     public var used: Int64
     /// Bytes its disk can still take whatever the quota says.
     public var diskFree: Int64
+    /// With `usageCount`, which of the slave's words `used` and `diskFree` are (see `ServerUsage`); empty when unknown.
+    public var usageBoot: String
+    public var usageCount: Int64
     public var load: ServerLoad
 
+    /// A server whose numbers carry no stamp: `Planner.update` takes them as news each time.
     public init(
-        name: ServerName, zone: String, receives: Bool = true, readable: Bool = true, quota: Int64, brim: Int64,
-        used: Int64, diskFree: Int64 = .max, load: ServerLoad = ServerLoad()
+        name: ServerName, zone: String, receives: Bool = true, readable: Bool = true, counted: Bool? = nil,
+        quota: Int64,
+        brim: Int64, used: Int64, diskFree: Int64 = .max, load: ServerLoad = ServerLoad()
     ) {
         self.name = name
         self.zone = zone
         self.receives = receives
         self.readable = readable
+        self.counted = counted ?? readable
         self.quota = quota
         self.brim = brim
         self.used = used
         self.diskFree = diskFree
+        self.usageBoot = ""
+        self.usageCount = 0
         self.load = load
+    }
+
+    /// A server with the usage it last told.
+    public init(
+        name: ServerName, zone: String, receives: Bool, readable: Bool, counted: Bool, quota: Int64, brim: Int64,
+        usage: ServerUsage, load: ServerLoad
+    ) {
+        self.init(
+            name: name, zone: zone, receives: receives, readable: readable, counted: counted, quota: quota, brim: brim,
+            used: usage.used, diskFree: usage.diskFree, load: load)
+        self.usageBoot = usage.boot
+        self.usageCount = usage.count
     }
 }

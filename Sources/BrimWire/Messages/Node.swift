@@ -114,7 +114,7 @@ public struct ReportPage: Sendable, Codable {
 }
 
 public struct ReportReply: Sendable, Codable {
-    /// To be marked as confirmed.
+    /// To be marked as confirmed. A slave that has given one up meanwhile answers with `POST /v1/node/lost`.
     public var confirm: [BlobID]
     /// To be deleted: tombstoned, or never to be committed.
     public var delete: [BlobID]
@@ -129,13 +129,25 @@ public struct ReportReply: Sendable, Codable {
 }
 
 /// `POST /v1/node/lost` on a master: blobs that the slave does not have. Also sent when a blob fails verification.
-/// `POST /v1/node/pending` on a master: blobs received but not confirmed within their time; answered by `ReportReply`
-/// (`check` empty). `POST /v1/node/deleted`: tombstoned blobs that are gone now.
+/// `POST /v1/node/deleted`: tombstoned blobs that are gone now.
 public struct BlobList: Sendable, Codable {
     public var name: ServerName
     public var id: String
     public var blobs: [BlobID]
     public init(name: ServerName, id: String, blobs: [BlobID]) {
+        self.name = name
+        self.id = id
+        self.blobs = blobs
+    }
+}
+
+/// `POST /v1/node/pending` on a master: blobs received but not confirmed within their time; answered by a `ReportReply`
+/// whose `check` is empty.
+public struct PendingRequest: Sendable, Codable {
+    public var name: ServerName
+    public var id: String
+    public var blobs: [BlobReport]
+    public init(name: ServerName, id: String, blobs: [BlobReport]) {
         self.name = name
         self.id = id
         self.blobs = blobs

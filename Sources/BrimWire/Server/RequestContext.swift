@@ -1,6 +1,7 @@
 import BrimModel
 import Hummingbird
 import Logging
+import NIOCore
 
 /// What a route knows about a request besides the request itself: above all who asks.
 public struct BrimRequestContext: RequestContext {
@@ -9,9 +10,12 @@ public struct BrimRequestContext: RequestContext {
     public var caller: TokenClaims?
     /// The token itself. Never logged.
     public var token: String?
+    /// The IP address the request came from; nil where there is no socket.
+    public let remoteHost: String?
 
     public init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
+        remoteHost = source.channel.remoteAddress?.ipAddress
     }
 
     /// Lets masters and slaves through. Throws `.unauthorized` without a token, `.denied` with another role.

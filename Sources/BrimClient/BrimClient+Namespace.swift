@@ -1,0 +1,110 @@
+import BrimModel
+import BrimWire
+import NIOHTTP1
+
+extension BrimClient {
+    /// One entry in full. Throws `.notFound`.
+    public func stat(_ path: BrimPath) async throws -> FileStat {
+        try await ask(.GET, "/v1/stat" + path.percentEncoded)
+    }
+
+    /// One entry in full; nil when there is none.
+    public func statIfPresent(_ path: BrimPath) async throws -> FileStat? {
+        do {
+            return try await stat(path)
+        } catch let error as BrimError where error.code == .notFound || error.code == .notDirectory {
+            return nil
+        }
+    }
+
+    /// The entries of a directory in order of their names' bytes, fetched a page at a time.
+    public func list(_ path: BrimPath, pageEntries: Int = Limits.pageEntries) -> Listing {
+        Listing(client: self, path: path, pageEntries: pageEntries)
+    }
+
+    /// The servers that hold a file.
+    public func locations(_ path: BrimPath) async throws -> [Location] {
+        try await ask(.GET, "/v1/where" + path.percentEncoded)
+    }
+
+    /// A whole tree added up.
+    public func usage(_ path: BrimPath) async throws -> UsageReply {
+        try await ask(.GET, "/v1/usage" + path.percentEncoded)
+    }
+
+    /// Makes a directory. With `parents`, missing parents too, and one that exists is no error.
+    @discardableResult
+    public func makeDirectory(
+        _ path: BrimPath, parents: Bool = false, mode: Int? = nil, modified: Timestamp? = nil
+    ) async throws -> FileStat {
+        try await ask(
+            .PUT, "/v1/directories\(path.percentEncoded)\(parents ? "?parents=true" : "")",
+            body: DirectoryRequest(mode: mode, modified: modified), repetition: parents ? .safe : .unsafe)
+    }
+
+    /// Makes a symbolic link with this text as its target; missing parents are made. Throws `.exists`.
+    @discardableResult
+    public func makeSymlink(_ path: BrimPath, target: String, modified: Timestamp? = nil) async throws -> FileStat {
+        try await ask(
+            .PUT, "/v1/symlinks\(path.percentEncoded)?parents=true",
+            body: SymlinkRequest(target: target, modified: modified), repetition: .unsafe)
+    }
+
+    /// Moves an entry to another name or directory. With `replace` a file there, or an empty directory, is replaced.
+    @discardableResult
+    public func rename(_ from: BrimPath, to: BrimPath, replace: Bool = true) async throws -> FileStat {
+        try await ask(
+            .POST, "/v1/rename", body: RenameRequest(from: from, to: to, replace: replace), repetition: .unsafe)
+    }
+
+    /// Removes an entry; a directory that has entries only with `recursive`. With `now` the bytes are not kept for
+    /// an undelete.
+    @discardableResult
+    public func remove(_ path: BrimPath, recursive: Bool = false, now: Bool = false) async throws -> RemoveReply {
+        let query = [recursive ? "recursive=true" : nil, now ? "now=true" : nil].compactMap { $0 }
+        return try await ask(
+            .DELETE, "/v1/files\(path.percentEncoded)\(query.isEmpty ? "" : "?")\(query.joined(separator: "&"))",
+            repetition: .unsafe)
+    }
+
+    /// Changes n, attributes, mode or modification time.
+    @discardableResult
+    public func update(_ path: BrimPath, _ change: ChangeRequest) async throws -> FileStat {
+        try await ask(.PATCH, "/v1/files" + path.percentEncoded, body: change)
+    }
+}
+
+/// The entries of a directory, fetched a page at a time.
+public struct Listing: AsyncSequence, Sendable {
+    public typealias Element = ListItem
+    let client: BrimClient
+    let path: BrimPath
+    let pageEntries: Int
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        let listing: Listing
+        private var page: ArraySlice<ListItem> = []
+        private var after: EntryName?
+        private var isLastPage = false
+
+        init(_ listing: Listing) { self.listing = listing }
+
+        public mutating func next() async throws -> ListItem? {
+            while page.isEmpty {
+                guard !isLastPage else { return nil }
+                let reply = try await listing.page(after: after)
+                page = reply.entries[...]
+                after = reply.next
+                isLastPage = reply.next == nil
+            }
+            return page.popFirst()
+        }
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
+
+    private func page(after: EntryName?) async throws -> ListReply {
+        let place = after.map { "&after=\(PercentEncoding.encode($0.text))" } ?? ""
+        return try await client.ask(.GET, "/v1/list\(path.percentEncoded)?limit=\(pageEntries)\(place)")
+    }
+}

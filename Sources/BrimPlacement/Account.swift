@@ -1,0 +1,112 @@
+import BrimModel
+
+/// One server in the ledger: its last word, and what has been promised since.
+struct Account: Sendable {
+    private(set) var server: ServerSnapshot
+    /// Bytes of pulls ordered and not acknowledged.
+    private(set) var promised: Int64 = 0
+    /// The same, less what each pull's own victims free (never below 0 for one pull).
+    private(set) var promisedNet: Int64 = 0
+    /// Copies whose deletion is ordered and not acknowledged, with their bytes.
+    var evicting: [BlobID: Int64] = [:]
+    var evictingBytes: Int64 = 0
+    /// Bytes that came with no usage to show them, until the server's next word.
+    var settling: Int64 = 0
+    /// Bytes of writes granted and not ended.
+    var granted: Int64 = 0
+    /// Copies under way to this server, and their bytes.
+    private(set) var receiving = 0
+    private(set) var receivingBytes: Int64 = 0
+    /// Copies under way from this server.
+    var serving = 0
+
+    init(_ server: ServerSnapshot) {
+        self.server = server
+    }
+
+    /// Whether nothing is outstanding.
+    var isIdle: Bool { receiving == 0 && serving == 0 && granted == 0 && evicting.isEmpty }
+
+    // MARK: - Its word
+
+    /// Takes over what is known of the server; its usage only if it is not older than what was heard.
+    mutating func update(_ news: ServerSnapshot) {
+        let (used, free, boot, count) = (server.used, server.diskFree, server.usageBoot, server.usageCount)
+        server = news
+        (server.used, server.diskFree, server.usageBoot, server.usageCount) = (used, free, boot, count)
+        heard(used: news.used, diskFree: news.diskFree, boot: news.usageBoot, count: news.usageCount)
+    }
+
+    mutating func heard(used: Int64, diskFree: Int64, boot: String, count: Int64) {
+        guard boot.isEmpty || boot != server.usageBoot || count > server.usageCount else { return }
+        (server.used, server.diskFree, server.usageBoot, server.usageCount) = (used, diskFree, boot, count)
+        settling = 0
+    }
+
+    /// The server is no longer known: nothing goes there.
+    mutating func close() {
+        server.receives = false
+        server.readable = false
+        server.counted = false
+    }
+
+    // MARK: - Promises
+
+    mutating func promise(_ plan: CopyPlan) {
+        promised += plan.file.size
+        promisedNet += plan.netBytes
+        receiving += 1
+        receivingBytes += plan.file.size
+        for victim in plan.victims { evict(victim) }
+    }
+
+    /// The promise is kept (or, not settling, taken back).
+    mutating func keep(_ plan: CopyPlan, settling settles: Bool) {
+        promised -= plan.file.size
+        promisedNet -= plan.netBytes
+        for victim in plan.victims { evictionEnded(victim) }
+        if settles { settling += plan.netBytes }
+    }
+
+    mutating func release(_ plan: CopyPlan) {
+        receiving -= 1
+        receivingBytes -= plan.file.size
+    }
+
+    mutating func evict(_ victim: Victim) {
+        guard evicting.updateValue(victim.size, forKey: victim.blob) == nil else { return }
+        evictingBytes += victim.size
+    }
+
+    mutating func evictionEnded(_ victim: Victim) {
+        guard let size = evicting.removeValue(forKey: victim.blob) else { return }
+        evictingBytes -= size
+    }
+
+    // MARK: - Room
+
+    /// Bytes that can be promised below `limit` whatever becomes of the deletions under way; may be negative.
+    func room(below limit: Int64) -> Int64 {
+        min(limit - server.used, server.diskFree) - promisedNet - settling - granted
+    }
+
+    /// Bytes that there will be once everything ordered is done; may be negative.
+    func roomToCome(below limit: Int64) -> Int64 {
+        min(limit - server.used, server.diskFree) - promised - settling - granted + evictingBytes
+    }
+
+    /// Bytes to be freed so that `size` more fit below `limit`; an empty file always fits.
+    func lacking(_ size: Int64, below limit: Int64) -> Int64 {
+        size == 0 ? 0 : max(0, size - roomToCome(below: limit))
+    }
+
+    /// Share of the quota in use or promised.
+    var fill: Double {
+        Double(server.used + promisedNet + settling + granted) / Double(max(1, server.quota))
+    }
+}
+
+extension CopyPlan {
+    /// Bytes by which the target's use rises at most.
+    var netBytes: Int64 { max(0, file.size - victims.reduce(0) { $0 + $1.size }) }
+}

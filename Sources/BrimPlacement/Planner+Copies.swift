@@ -1,0 +1,110 @@
+import BrimModel
+
+extension Planner {
+    /// Chooses where one more copy of a file goes: a zone without a copy first, then the emptiest server by share of its
+    /// quota. Files at risk may use the headroom; others fill servers to their brim only.
+    public func place(_ file: NeedyFile) -> Placement {
+        if ledger.copies[file.file] != nil || ledger.isStale(file) { return .wait }
+        let holders = file.replicas.compactMap { ledger.accounts[$0] }
+        guard holders.count(where: \.server.counted) < limits.maxCopies else { return .capped }
+
+        let able = ledger.accounts.values.filter { mayHold(file, $0.server) }
+        if able.isEmpty { return .capped }
+        let sources = sources(of: file)
+        let open = able.filter { $0.server.receives && accepts(file, $0) }
+        guard !sources.isEmpty, !open.isEmpty else { return .wait }
+
+        let zones = Set(holders.filter(\.server.readable).map(\.server.zone))
+        func rank(_ account: Account) -> (Int, Double, Double, ServerName) {
+            (zones.contains(account.server.zone) ? 1 : 0, account.fill, account.server.load.peak, account.server.name)
+        }
+        if let best = open.filter({ hasRoom(file, $0) }).min(by: { rank($0) < rank($1) }) {
+            return .copy(CopyPlan(file: file, target: best.server.name, sources: sources))
+        }
+        // Room that is only busy is worth waiting for: filling it costs nobody a copy.
+        if able.contains(where: { $0.server.receives && hasRoom(file, $0) }) { return .wait }
+        func promise(_ account: Account) -> (Int, Int64, ServerName) {
+            let lacking = account.lacking(file.size, below: limit(account.server, surplus: file.surplus))
+            return (zones.contains(account.server.zone) ? 1 : 0, lacking, account.server.name)
+        }
+        return .makeRoom(open.sorted { promise($0) < promise($1) }.map(\.server.name))
+    }
+
+    /// Bytes to be freed on a server before it can take one more copy of the file; 0 when there is room, `Int64.max` when
+    /// it can never take one.
+    public func bytesToFree(for file: NeedyFile, on server: ServerName) -> Int64 {
+        guard let account = ledger.accounts[server], mayHold(file, account.server) else { return .max }
+        return account.lacking(file.size, below: limit(account.server, surplus: file.surplus))
+    }
+
+    /// Chooses copies to give up for one more copy of a file.
+    ///
+    /// Each victim's file keeps at least the surplus that the needy file has after the copy, and at least the floor.
+    /// Taken is the server whose worst victim has the most surplus, then the fewest victims, then the least bytes; among
+    /// equals the first of `candidates`. `richest` gives copies on a server with at least `leastVictimSurplus(for:)`, most
+    /// surplus first, enough of them for `bytesToFree(for:on:)` where there are. A plan without victims means that
+    /// deletions under way make enough room. Nil: no legal choice among the copies shown, or the file is busy.
+    public func makeRoom(
+        for file: NeedyFile, on candidates: [ServerName], richest: (ServerName) -> [Victim]
+    ) -> CopyPlan? {
+        if ledger.copies[file.file] != nil || ledger.isStale(file) { return nil }
+        let sources = sources(of: file)
+        guard !sources.isEmpty else { return nil }
+        let least = leastVictimSurplus(for: file.surplus)
+        var best: (server: ServerName, choice: VictimChoice)?
+        for name in candidates {
+            guard let account = ledger.accounts[name], account.server.receives, mayHold(file, account.server),
+                accepts(file, account),
+                let choice = VictimChoice(
+                    freeing: account.lacking(file.size, below: limit(account.server, surplus: file.surplus)),
+                    among: victims(on: name, atLeast: least, from: richest(name), sparing: file.file),
+                    atMost: limits.maxVictims)
+            else { continue }
+            if best.map({ choice.isBetter(than: $0.choice) }) ?? true { best = (name, choice) }
+        }
+        return best.map { CopyPlan(file: file, target: $0.server, sources: sources, victims: $0.choice.victims) }
+    }
+
+    /// Copies that may be given up on a server, as they are now: with enough surplus, not part of a copy under way, and
+    /// with another holder that is up.
+    func victims(
+        on server: ServerName, atLeast least: Int, from richest: [Victim], sparing spared: FileID? = nil
+    ) -> [Victim] {
+        richest.compactMap { listed in
+            guard listed.file != spared, ledger.copies[listed.file] == nil,
+                let victim = ledger.current(listed, on: server), victim.surplus >= least,
+                victim.replicas.contains(where: { $0 != server && ledger.accounts[$0]?.server.receives == true })
+            else { return nil }
+            return victim
+        }
+    }
+
+    /// Readable holders with a free slot: those up first, then the least busy.
+    private func sources(of file: NeedyFile) -> [ServerName] {
+        func rank(_ account: Account) -> (Int, Int, Double, ServerName) {
+            (account.server.receives ? 0 : 1, account.serving, account.server.load.peak, account.server.name)
+        }
+        return file.replicas.compactMap { ledger.accounts[$0] }
+            .filter { $0.server.readable && $0.serving < limits.maxTransfersPerSource }
+            .sorted { rank($0) < rank($1) }
+            .map(\.server.name)
+    }
+
+    /// Whether the server, were it empty and idle, could take one more copy: it counts, lacks the file, is large enough.
+    private func mayHold(_ file: NeedyFile, _ server: ServerSnapshot) -> Bool {
+        (server.receives || server.counted) && !file.replicas.contains(server.name)
+            && file.size <= limit(server, surplus: file.surplus)
+    }
+
+    private func hasRoom(_ file: NeedyFile, _ account: Account) -> Bool {
+        file.size == 0 || file.size <= account.room(below: limit(account.server, surplus: file.surplus))
+    }
+
+    /// Whether the server is free to take one more copy now.
+    private func accepts(_ file: NeedyFile, _ account: Account) -> Bool {
+        account.receiving < limits.maxTransfersPerTarget
+            && (account.receiving == 0
+                || account.receivingBytes + file.size <= limits.maxBytesInFlightPerTarget)
+            && (file.surplus < 0 || account.server.load.peak <= limits.peakLoadLimit)
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import BrimClient
+import Logging
+
+/// A command of `brim`.
+protocol BrimCommand: AsyncParsableCommand, Sendable {
+    var global: GlobalOptions { get }
+    /// The level of messages logged when none is asked for.
+    var usualLogLevel: Logger.Level { get }
+    /// Runs the command, and ends it on SIGINT and SIGTERM.
+    func runUntilInterrupted() async throws
+}
+
+extension BrimCommand {
+    var usualLogLevel: Logger.Level { .warning }
+
+    func runUntilInterrupted() async throws {
+        try await Interruption.watch {
+            var command = self
+            try await command.run()
+        }
+    }
+}
+
+/// A command that asks a swarm.
+protocol ClientCommand: BrimCommand {
+    var connection: ConnectionOptions { get }
+    func run(_ client: BrimClient) async throws
+}
+
+extension ClientCommand {
+    func run() async throws {
+        let client = try await connection.connect()
+        do {
+            try await run(client)
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+        await client.shutdown()
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import BrimClient
+import BrimModel
+import BrimWire
+
+/// `brim rm [-r] [--now] REMOTE…`
+struct RmCommand: ClientCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rm",
+        abstract: "Remove files and directories.",
+        discussion: """
+            Removed files stay on the disks as trash until their room is needed.
+
+              brim rm /old.txt
+              brim rm -r /music/1959
+              brim rm --now /secret.txt      (free its room at once)
+            """)
+
+    @Flag(name: [.short, .customLong("recursive")], help: "Remove directories with all in them.")
+    var recursive = false
+
+    @Flag(help: "Do not keep the bytes as trash.")
+    var now = false
+
+    @Argument(
+        help: ArgumentHelp("Paths in the swarm.", valueName: "remote"), transform: { try RemotePath(parsing: $0) })
+    var paths: [RemotePath]
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        if paths.contains(where: \.path.isRoot) { throw ValidationError("'/' cannot be removed.") }
+    }
+
+    func run(_ client: BrimClient) async throws {
+        var total = RemoveReply(files: 0, directories: 0)
+        var failures: [BrimError] = []
+        for path in paths {
+            do {
+                let removed = try await client.remove(path.path, recursive: recursive, now: now)
+                total.files += removed.files
+                total.directories += removed.directories
+            } catch var error as BrimError where error.code != .unauthorized {
+                if error.code == .notEmpty { error.advice = "Use -r to remove it with all in it" }
+                guard paths.count > 1 else { throw error }
+                ErrorReport.tell(error, asJSON: global.json)
+                failures.append(error)
+            }
+        }
+        if global.json { try Console.printJSON(total) }
+        if let last = failures.last {
+            throw BrimError(last.code, "\(failures.count) of \(counted(paths.count, "path")) could not be removed")
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import BrimModel
+import BrimWire
+
+/// The state of a swarm on one screen.
+struct StatusScreen {
+    private static let barColumns = 24
+    /// Rows of the histogram; those in the middle are left out beyond it.
+    private static let levelRows = 12
+
+    private let status: StatusReply
+
+    init(_ status: StatusReply) { self.status = status }
+
+    func lines() -> [String] {
+        var lines = summary()
+        if !status.surplus.isEmpty { lines += [""] + histogram() }
+        return lines + [""] + Self.servers(status.servers)
+    }
+
+    /// The gist, for logs.
+    func line() -> String {
+        let up = status.servers.count { $0.state == .up }
+        return """
+            \(Timestamp.now.description.prefix(19))Z files=\(status.files) bytes=\(status.bytes) \
+            minSurplus=\(signed(status.minSurplus)) maxSurplus=\(signed(status.maxSurplus)) \
+            unreachable=\(status.unreachable) copying=\(status.copying) atRest=\(status.atRest) \
+            up=\(up)/\(status.servers.count)
+            """
+    }
+
+    private func summary() -> [String] {
+        var table = Table([.left(""), .left("")])
+        table.add(["files", "\(status.files), \(ByteCount.format(status.bytes))"])
+        table.add(["surplus", "\(range)  \(meaning)"])
+        if status.unreachable > 0 {
+            table.add(["unreachable", "\(counted(status.unreachable, "file")): no server that holds it answers"])
+        }
+        table.add([
+            "copying", status.atRest && status.copying == 0 ? "nothing: at rest" : "\(status.copying) under way",
+        ])
+        table.add(["leader", status.leader ?? "none: nobody decides on copies until one is elected"])
+        return table.lines()
+    }
+
+    private var range: String {
+        guard let least = status.minSurplus, let most = status.maxSurplus else { return "-" }
+        return "\(signed(least)) … \(signed(most))"
+    }
+
+    private var meaning: String {
+        guard let least = status.minSurplus else { return "(no files)" }
+        let worst = status.surplus.first { $0.surplus == least }.map { counted($0.files, "file") } ?? "some files"
+        switch least {
+        case ..<0: return "(at risk: \(worst) with \(counted(-least, "copy", "copies")) missing)"
+        case 0: return "(as wanted)"
+        default: return "(safe: every file has \(counted(least, "spare copy", "spare copies")) or more)"
+        }
+    }
+
+    private func histogram() -> [String] {
+        let levels = status.surplus.sorted { $0.surplus < $1.surplus }
+        let most = Double(levels.map(\.files).max() ?? 1)
+        var table = Table([.right("SURPLUS"), .right("FILES"), .right("BYTES"), .left("")])
+        let half = Self.levelRows / 2
+        for (row, level) in levels.enumerated() {
+            if levels.count > Self.levelRows, (half..<levels.count - half).contains(row) {
+                if row == half { table.add(["…", "", "", ""]) }
+                continue
+            }
+            let share = Double(level.files) / max(1, most)
+            table.add([
+                signed(level.surplus), "\(level.files)", ByteCount.format(level.bytes),
+                bar(share, width: Self.barColumns, empty: " "),
+            ])
+        }
+        return table.lines()
+    }
+
+    static func servers(_ servers: [ServerStatus]) -> [String] {
+        guard !servers.isEmpty else { return ["no servers: start one with 'brim slave'"] }
+        var table = Table([
+            .left("SERVER"), .left("STATE"), .left("ZONE"), .left(""), .right("FULL"), .right("USED"), .right("QUOTA"),
+            .right("FILES"), .right("MAX SURPLUS"), .right("LOAD"),
+        ])
+        for server in servers.sorted(by: { $0.name < $1.name }) {
+            let share = server.quota > 0 ? Double(server.used) / Double(server.quota) : 1
+            table.add([
+                server.name.rawValue, server.state.rawValue, Console.shown(server.zone), bar(share, width: 12),
+                percent(share), ByteCount.format(server.used), ByteCount.format(server.quota), "\(server.files)",
+                signed(server.maxSurplus), percent(server.load.peak),
+            ])
+        }
+        return table.lines()
+    }
+}
