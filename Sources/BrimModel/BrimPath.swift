@@ -150,7 +150,8 @@ public enum PercentEncoding {
                 continue
             }
             guard let high = rest.popFirst().flatMap(hex), let low = rest.popFirst().flatMap(hex) else {
-                throw BrimError(.invalid, "a '%' in the URL is not followed by two hex digits", advice: "Write it as %25")
+                throw BrimError(
+                    .invalid, "a '%' in the URL is not followed by two hex digits", advice: "Write it as %25")
             }
             out.append(high << 4 | low)
         }

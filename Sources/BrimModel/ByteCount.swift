@@ -1,21 +1,24 @@
 /// Sizes as people write them: K, M, G, T are powers of 1000, KiB … TiB of 1024, a bare number is bytes.
 public enum ByteCount {
-    private static let units: [(names: [String], bytes: Double)] = [
-        (["", "B"], 1), (["K", "KB"], 1e3), (["M", "MB"], 1e6), (["G", "GB"], 1e9), (["T", "TB"], 1e12),
-        (["KIB", "KI"], 1024), (["MIB", "MI"], 1_048_576), (["GIB", "GI"], 1_073_741_824),
-        (["TIB", "TI"], 1_099_511_627_776),
+    private static let units: [(names: [String], bytes: Int64)] = [
+        (["", "B"], 1), (["K", "KB"], 1000), (["M", "MB"], 1_000_000), (["G", "GB"], 1_000_000_000),
+        (["T", "TB"], 1_000_000_000_000), (["KIB", "KI"], 1 << 10), (["MIB", "MI"], 1 << 20), (["GIB", "GI"], 1 << 30),
+        (["TIB", "TI"], 1 << 40),
     ]
 
     /// Parses `10`, `1.5G`, `64 KiB`; units in either case. Throws `.invalid`.
     public static func parse(_ text: String) throws -> Int64 {
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let unit = text.dropFirst(number.count).drop { $0 == " " }.uppercased()
-        guard let value = Double(number), let factor = units.first(where: { $0.names.contains(unit) })?.bytes,
-            value * factor < 9e18
-        else {
-            throw BrimError(.invalid, "'\(text)' is not a size", advice: "Write for example 500M, 2T, 64KiB or 1048576")
+        let factor = units.first { $0.names.contains(unit) }?.bytes
+        // Whole numbers are exact; a Double would not be above 2^53.
+        if let factor, let value = Int64(number) {
+            let (bytes, overflow) = value.multipliedReportingOverflow(by: factor)
+            if !overflow { return bytes }
+        } else if let factor, let value = Double(number), value * Double(factor) < 9e18 {
+            return Int64((value * Double(factor)).rounded(.down))
         }
-        return Int64((value * factor).rounded(.down))
+        throw BrimError(.invalid, "'\(text)' is not a size", advice: "Write for example 500M, 2T, 64KiB or 1048576")
     }
 
     /// A size for people: three significant digits and a decimal unit, `1.05 GB`, `10 B`.

@@ -27,6 +27,7 @@ public struct Checksum: Hashable, Sendable, Codable, CustomStringConvertible, Lo
     public init?(_ text: String) {
         let prefix = "crc32c:"
         guard text.hasPrefix(prefix), text.utf8.count == prefix.utf8.count + 8,
+            text.dropFirst(prefix.count).allSatisfy(\.isHexDigit),
             let value = UInt32(text.dropFirst(prefix.count), radix: 16)
         else { return nil }
         crc32c = value

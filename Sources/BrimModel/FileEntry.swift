@@ -25,7 +25,9 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 
     public var date: Date { Date(timeIntervalSince1970: Double(seconds) + Double(nanoseconds) / 1e9) }
-    public static func < (a: Timestamp, b: Timestamp) -> Bool { (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds) }
+    public static func < (a: Timestamp, b: Timestamp) -> Bool {
+        (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
+    }
 }
 
 /// RFC 3339 with nanoseconds (`2026-11-22T18:40:00.000000001Z`), in every JSON of BrimFS.
@@ -61,7 +63,10 @@ extension Timestamp: Codable, CustomStringConvertible, LosslessStringConvertible
         parts.tm_min = minute
         parts.tm_sec = second
         let fraction = match.7.map { String($0) + String(repeating: "0", count: 9 - $0.count) } ?? "0"
-        self.init(seconds: Int64(timegm(&parts)), nanoseconds: Int32(fraction) ?? 0)
+        let seconds = Int64(timegm(&parts))
+        // timegm turns a day that the month does not have into one of the next; a leap second may do so rightly.
+        guard parts.tm_mday == day || second == 60 else { return nil }
+        self.init(seconds: seconds, nanoseconds: Int32(fraction) ?? 0)
     }
 
     public init(from decoder: any Decoder) throws {

@@ -136,7 +136,9 @@ public struct ServerName: Hashable, Sendable, Codable, Comparable, CustomStringC
     }
 
     public var description: String { rawValue }
-    public static func < (a: ServerName, b: ServerName) -> Bool { a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8) }
+    public static func < (a: ServerName, b: ServerName) -> Bool {
+        a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8)
+    }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()

@@ -74,7 +74,8 @@ public enum Headroom: Sendable, Hashable, CustomStringConvertible {
     /// How far a server of this quota is filled with copies, in bytes: at least 0.
     public func brim(ofQuota quota: Int64) -> Int64 {
         switch self {
-        case .share(let share): quota - Int64((Double(quota) * share).rounded(.down))
+        // Above 2^53 a Double may round up beyond the quota.
+        case .share(let share): quota - min(quota, Int64(exactly: (Double(quota) * share).rounded(.down)) ?? quota)
         case .bytes(let bytes): max(0, quota - bytes)
         }
     }
@@ -82,7 +83,8 @@ public enum Headroom: Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .share(let share):
-            let percent = share * 100
+            // 0.07 * 100 is not quite 7.
+            let percent = (share * 1e8).rounded() / 1e6
             return percent == percent.rounded() ? "\(Int(percent))%" : "\(percent)%"
         case .bytes(let bytes): return String(bytes)
         }

@@ -136,7 +136,7 @@ public struct BrimServer: Service {
                 .io, "cannot listen on \(address): permission denied", advice: "Choose a port above 1023 with --listen")
         case let error as IOError:
             return BrimError(.io, "cannot listen on \(address): \(String(cString: strerror(error.errnoCode)))")
-        case is SocketAddressError:
+        case is SocketAddressError, is SocketAddressError.UnknownHost:
             return BrimError(
                 .invalid, "cannot listen on \(address): there is no such host", advice: "Choose another with --listen")
         default: return error

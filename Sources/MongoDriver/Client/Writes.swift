@@ -35,14 +35,32 @@ public struct UpdateResult: Sendable, Equatable {
     public var modified: Int
     /// Of the document that was made, if one was.
     public var upsertedID: BSONValue?
+
+    public init(matched: Int, modified: Int, upsertedID: BSONValue? = nil) {
+        self.matched = matched
+        self.modified = modified
+        self.upsertedID = upsertedID
+    }
 }
 
 public struct BulkWriteResult: Sendable, Equatable {
-    public var inserted = 0
-    public var matched = 0
-    public var modified = 0
-    public var deleted = 0
-    public var upserted = 0
+    public var inserted: Int
+    public var matched: Int
+    public var modified: Int
+    public var deleted: Int
+    public var upserted: Int
     /// By index of the model.
-    public var upsertedIDs: [Int: BSONValue] = [:]
+    public var upsertedIDs: [Int: BSONValue]
+
+    public init(
+        inserted: Int = 0, matched: Int = 0, modified: Int = 0, deleted: Int = 0, upserted: Int = 0,
+        upsertedIDs: [Int: BSONValue] = [:]
+    ) {
+        self.inserted = inserted
+        self.matched = matched
+        self.modified = modified
+        self.deleted = deleted
+        self.upserted = upserted
+        self.upsertedIDs = upsertedIDs
+    }
 }

@@ -66,7 +66,8 @@ public struct MongoError: Error, Sendable {
     /// All that the server said.
     public let reply: BSONDocument?
 
-    init(
+    /// Public so that callers' handling of errors can be tested without a server.
+    public init(
         _ kind: Kind, _ message: String, code: Int? = nil, codeName: String? = nil, labels: Set<String> = [],
         writeErrors: [WriteError] = [], partialResult: BulkWriteResult? = nil, reply: BSONDocument? = nil
     ) {
