@@ -158,12 +158,6 @@ package enum Refusal {
         advice: "Start the master with the swarm's password, or with another database")
 }
 
-extension ServerView {
-    /// k of a blob on these servers.
-    package func counted(of replicas: [ServerName]) -> Int { replicas.count { counted.contains($0) } }
-    package func canRead(_ replicas: [ServerName]) -> Bool { replicas.contains { readable.contains($0) } }
-}
-
 extension ServerUsage {
     /// Whether the slave said `other` after this, as far as can be told: a restart counts as later.
     package func isFollowed(by other: ServerUsage) -> Bool { boot != other.boot || other.count >= count }

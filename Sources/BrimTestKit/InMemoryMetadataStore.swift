@@ -110,15 +110,3 @@ public actor InMemoryMetadataStore: MetadataStore {
         tombstones[content.blob] = Tombstone(at: clock(), file: entry.id, servers: Set(content.replicas))
     }
 }
-
-extension FileContent {
-    /// Other holders or another n, and k, readable and thereby surplus as they follow.
-    func with(replicas: [ServerName]? = nil, n: Int? = nil, view: ServerView) -> FileContent {
-        var content = self
-        content.replicas = replicas ?? self.replicas
-        content.n = n ?? self.n
-        content.k = view.counted(of: content.replicas)
-        content.readable = view.canRead(content.replicas)
-        return content
-    }
-}

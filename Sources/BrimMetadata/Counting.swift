@@ -1,0 +1,19 @@
+import BrimModel
+
+extension ServerView {
+    /// k of a blob on these servers.
+    package func counted(of replicas: [ServerName]) -> Int { replicas.count { counted.contains($0) } }
+    package func canRead(_ replicas: [ServerName]) -> Bool { replicas.contains { readable.contains($0) } }
+}
+
+extension FileContent {
+    /// Other holders or another n, and k, readable and thereby surplus as they follow.
+    package func with(replicas: [ServerName]? = nil, n: Int? = nil, view: ServerView) -> FileContent {
+        var content = self
+        content.replicas = replicas ?? self.replicas
+        content.n = n ?? self.n
+        content.k = view.counted(of: content.replicas)
+        content.readable = view.canRead(content.replicas)
+        return content
+    }
+}

@@ -1,0 +1,145 @@
+import BrimModel
+import MongoDriver
+
+// Every look-up by name says `state: "live"`: the index of names holds live entries only.
+extension MongoMetadataStore {
+    public func resolve(_ path: BrimPath) async throws -> [Entry] {
+        try await translatingErrors("resolving '\(path)'") {
+            guard let root = try await findLive(.root) else {
+                throw BrimError(.unavailable, "the database has no root directory yet", advice: "Is a master starting?")
+            }
+            var found = [root]
+            var parent = root.id
+            for name in path.components {
+                guard let entry = try await findLive(EntryPlace(parent: parent, name: name)) else { break }
+                found.append(entry)
+                parent = entry.id
+            }
+            return found
+        }
+    }
+
+    public func entry(_ id: FileID) async throws -> Entry? {
+        try await translatingErrors("reading entry \(id)") { try await findLive(id) }
+    }
+
+    public func entry(at place: EntryPlace) async throws -> Entry? {
+        try await translatingErrors("reading '\(place.name)'") { try await findLive(place) }
+    }
+
+    func findLive(_ id: FileID) async throws -> Entry? {
+        try await collections.files.findOne(NamespaceTransaction.live(id), FindOptions(maxTime: Self.timeLimit))
+            .map(Documents.entry)
+    }
+
+    private func findLive(_ place: EntryPlace) async throws -> Entry? {
+        try await collections.files.findOne(NamespaceTransaction.live(place), FindOptions(maxTime: Self.timeLimit))
+            .map(Documents.entry)
+    }
+
+    public func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry] {
+        guard limit > 0 else { return [] }
+        return try await translatingErrors("listing directory \(directory)") {
+            var filter: BSONDocument = ["state": "live", "parent": .id(directory)]
+            if let after { filter.append("name", ["$gt": .string(after.text)]) }
+            return try await all(filter, in: collections.files, FindOptions(sort: ["name": 1], limit: limit))
+                .map(Documents.entry)
+        }
+    }
+
+    public func create(_ new: NewEntry) async throws -> Entry {
+        try Checks.new(new)
+        return try await translatingErrors("making '\(new.place.name)'") {
+            let id = try await takeIDs(1)[0]
+            let (collections, now) = (collections, clock())
+            return try await transaction { tx in
+                let namespace = NamespaceTransaction(tx, collections, now: now)
+                try namespace.requireDirectory(of: new.place)
+                guard try namespace.find(new.place) == nil else { throw Refusal.exists(new.place.name) }
+                let entry = Entry(
+                    id: id, parent: new.place.parent, name: new.place.name, type: new.type, mode: new.mode,
+                    created: now, modified: new.modified, target: new.target)
+                try namespace.touch([new.place.parent])
+                try namespace.files.insertOne(Documents.live(entry, changed: now))
+                return entry
+            }
+        }
+    }
+
+    public func rename(_ id: FileID, from: EntryPlace, to: EntryPlace, replace: Bool) async throws -> Entry {
+        guard id != .root else { throw Refusal.root("renamed") }
+        return try await translatingErrors("renaming '\(from.name)'") {
+            let (collections, now) = (collections, clock())
+            return try await transaction { tx in
+                try NamespaceTransaction(tx, collections, now: now).rename(id, from: from, to: to, replace: replace)
+            }
+        }
+    }
+
+    public func remove(_ entries: [Entry]) async throws -> [BrimError?] {
+        guard !entries.isEmpty else { return [] }
+        return try await translatingErrors("removing \(entries.count) entries") {
+            let (collections, now) = (collections, clock())
+            return try await transaction { tx in
+                try NamespaceTransaction(tx, collections, now: now).remove(entries)
+            }
+        }
+    }
+
+    public func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry {
+        try await translatingErrors("changing entry \(id)") {
+            // Read, then changed on condition that it is as it was read.
+            for _ in 0..<Self.attempts {
+                guard let entry = try await findLive(id) else { throw Refusal.gone(id) }
+                try Checks.change(change, of: entry)
+                if let changed = try await apply(change, to: entry, view: view) { return changed }
+            }
+            throw Refusal.changed(nil)
+        }
+    }
+
+    private func apply(_ change: EntryChange, to entry: Entry, view: ServerView) async throws -> Entry? {
+        var fields: BSONDocument = ["rev": .int64(entry.rev + 1)]
+        fields.append(time: clock(), as: "changed")
+        if !change.attributes.isEmpty {
+            fields.append(
+                "attributes", .literal(.attributes(entry.attributes.changed(by: change.attributes))))
+        }
+        if let mode = change.mode { fields.append("mode", .int(mode)) }
+        if let modified = change.modified { fields.append(time: modified, as: "modified") }
+        if let n = change.n {
+            fields.append("n", .int(n))
+            fields.append("policy", Documents.policy(true))
+        }
+        return try await collections.files.findOneAndUpdate(
+            NamespaceTransaction.live(entry.id).merging(["rev": .int64(entry.rev)]),
+            change.n == nil ? [["$set": .document(fields)]] : Pipelines.setting(fields, view: view), returnNew: true
+        ).map(Documents.entry)
+    }
+
+    public func summarize(_ directories: [FileID]) async throws -> DirectorySummary {
+        guard !directories.isEmpty else { return DirectorySummary() }
+        return try await translatingErrors("summing up directories") {
+            let children: BSONDocument = ["state": "live", "parent": ["$in": .array(directories.map { .id($0) })]]
+            let sums = try await aggregate([
+                ["$match": .document(children.merging(["type": "file"]))],
+                [
+                    "$group": [
+                        "_id": .null, "files": ["$sum": 1], "bytes": ["$sum": "$size"],
+                        "storedBytes": ["$sum": ["$multiply": ["$size", "$k"]]],
+                    ]
+                ],
+            ])
+            var summary = DirectorySummary()
+            if let sum = sums.first {
+                summary.files = try sum.int64("files")
+                summary.bytes = try sum.int64("bytes")
+                summary.storedBytes = try sum.int64("storedBytes")
+            }
+            summary.subdirectories = try await all(
+                children.merging(["type": "directory"]), in: collections.files, FindOptions(projection: ["_id": 1])
+            ).map { FileID(try $0.int64("_id")) }.sorted()
+            return summary
+        }
+    }
+}

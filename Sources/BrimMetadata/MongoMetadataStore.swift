@@ -1,0 +1,182 @@
+import BrimModel
+import Logging
+import MongoDriver
+import Synchronization
+
+/// The metadata of a swarm in MongoDB.
+///
+/// Stateless but for a block of reserved ids, so any number of masters may use one database. All writes are acknowledged
+/// by a majority with its journal; so that what was said to be done stays done.
+public final class MongoMetadataStore: MetadataStore {
+    /// A call may keep MongoDB busy for this long.
+    static let timeLimit = Duration.seconds(20)
+    /// Ids reserved at a time.
+    private static let idBlock = 1024
+    /// Another writer may be first this often before an operation gives up with `.conflict`.
+    static let attempts = 8
+
+    public let client: MongoClient
+    public let database: MongoDatabase
+    let logger: Logger
+    let clock: @Sendable () -> Timestamp
+    let collections: Collections
+    private let reserved = Mutex<Range<Int64>>(0..<0)
+
+    /// `clock` gives the times that the store itself sets.
+    public init(
+        client: MongoClient, database: String = "brim", logger: Logger = Logger(label: "brim.metadata"),
+        clock: @escaping @Sendable () -> Timestamp = { .now }
+    ) {
+        self.client = client
+        self.database = client.database(database)
+        self.logger = logger
+        self.clock = clock
+        collections = Collections(self.database)
+    }
+
+    /// A store with a client of its own; connects at the first call. Throws `.invalid` for a URI that is none.
+    public static func connect(
+        uri: String, database: String = "brim", logger: Logger = Logger(label: "brim.metadata")
+    ) throws(BrimError) -> MongoMetadataStore {
+        do {
+            return MongoMetadataStore(
+                client: try MongoClient(uri: uri, logger: logger), database: database, logger: logger)
+        } catch {
+            throw BrimError(.invalid, "\(error)", advice: "Check the MongoDB URI")
+        }
+    }
+
+    public func close() async {
+        await client.close()
+    }
+
+    public func prepare(passwordProof: String) async throws -> String {
+        try await translatingErrors("preparing the database") {
+            try await checkVersion()
+            try await Schema.ensure(in: database)
+            try await enterBeginnings()
+            // Another master may have begun at the same moment: whoever was first has chosen id and password.
+            try await Schema.unlessPresent {
+                try await collections.settings.updateOne(
+                    ["_id": "swarm"],
+                    [
+                        "$setOnInsert": [
+                            "swarm": .string(ObjectID().hex), "passwordProof": .string(passwordProof),
+                            "created": .date(clock()),
+                        ]
+                    ], upsert: true)
+            }
+            guard let swarm = try await collections.settings.findOne(["_id": "swarm"]) else {
+                throw BrimError(.conflict, "the settings of the swarm vanished while they were read")
+            }
+            guard try swarm.string("passwordProof") == passwordProof else { throw Refusal.otherPassword }
+            return try swarm.string("swarm")
+        }
+    }
+
+    private func checkVersion() async throws {
+        guard let found = try await collections.settings.findOne(["_id": "schemaVersion"]) else { return }
+        let version = try found.int64("value")
+        guard version <= Schema.version else {
+            throw BrimError(
+                .unsupported,
+                "the database '\(database.name)' has schema version \(version), this master knows \(Schema.version)",
+                advice: "Start a master of the newer version")
+        }
+    }
+
+    /// The root, the counters and the version, where missing.
+    private func enterBeginnings() async throws {
+        let now = clock()
+        let root = Entry(
+            id: .root, parent: nil, name: nil, type: .directory, mode: 0o755, created: now, modified: now)
+        let beginnings: [(MongoCollection, BSONDocument)] = [
+            (collections.counters, ["_id": "files", "value": .id(.root)]),
+            (collections.counters, ["_id": "directoryMoves", "value": 0]),
+            (
+                collections.leases,
+                ["_id": "leader", "term": 0, "view": ["epoch": 0, "counted": [], "readable": [], "up": []]]
+            ),
+            (collections.settings, ["_id": "schemaVersion", "value": .int64(Schema.version)]),
+            (collections.files, Documents.live(root, changed: now)),
+        ]
+        for (collection, document) in beginnings {
+            let id = document["_id"] ?? .null
+            guard try await collection.findOne(["_id": id]) == nil else { continue }
+            try await Schema.unlessPresent { _ = try await collection.insertOne(document) }
+        }
+    }
+
+    /// Renews the constants in the view `neediest`, when servers or their quotas have changed.
+    public func refreshViews(brims: [Int64], maxCopies: Int) async throws {
+        try await translatingErrors("renewing the view 'neediest'") {
+            var view = Schema.neediest
+            view.pipeline = Pipelines.neediestView(sizeLimits: sizeLimits(brims: brims, maxCopies: maxCopies))
+            try await Schema.renew(view, in: database)
+        }
+    }
+
+    // MARK: What the topics share
+
+    /// Ids that were never used and are not reserved by any other master; those that are not used are lost.
+    func takeIDs(_ count: Int) async throws -> [FileID] {
+        let fromBlock = reserved.withLock { range in
+            let taken = range.prefix(count)
+            range = range.dropFirst(count)
+            return taken.map { FileID($0) }
+        }
+        guard fromBlock.count < count else { return fromBlock }
+        let missing = Int64(count - fromBlock.count)
+        let size = max(missing, Int64(Self.idBlock))
+        let counter = try await collections.counters.findOneAndUpdate(
+            ["_id": "files"], ["$inc": ["value": .int64(size)]], returnNew: true)
+        guard let last = try counter?.int64("value") else {
+            throw BrimError(
+                .corrupt, "the counter 'files' is missing", advice: "Restore it from a backup of the database")
+        }
+        let block = last - size + 1..<last + 1
+        // Of two blocks that arrive at once the smaller numbers stay unused.
+        reserved.withLock { $0 = block.dropFirst(Int(missing)) }
+        return fromBlock + block.prefix(Int(missing)).map { FileID($0) }
+    }
+
+    /// Runs a transaction, again when another one made the same key at the same time.
+    func transaction<T: Sendable>(_ body: @escaping @Sendable (MongoTransaction) throws -> T) async throws -> T {
+        for _ in 1..<Self.attempts {
+            do {
+                return try await client.withTransaction(MongoTransactionOptions(), body)
+            } catch let error as MongoError where error.kind == .duplicateKey {
+                continue
+            }
+        }
+        return try await client.withTransaction(MongoTransactionOptions(), body)
+    }
+
+    /// The whole result, with a limit to its time.
+    func all(_ filter: BSONDocument, in collection: MongoCollection, _ options: FindOptions) async throws
+        -> [BSONDocument]
+    {
+        var options = options
+        options.maxTime = Self.timeLimit
+        return try await collection.find(filter, options).toArray()
+    }
+
+    func aggregate(_ pipeline: [BSONDocument], hint: MongoHint? = nil) async throws -> [BSONDocument] {
+        try await collections.files.aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.timeLimit)).toArray()
+    }
+}
+
+/// The collections of a swarm's database.
+struct Collections: Sendable {
+    let files, servers, counters, settings, leases, deletions, events: MongoCollection
+
+    init(_ database: MongoDatabase) {
+        files = database.collection("files")
+        servers = database.collection("servers")
+        counters = database.collection("counters")
+        settings = database.collection("settings")
+        leases = database.collection("leases")
+        deletions = database.collection("deletions")
+        events = database.collection("events")
+    }
+}

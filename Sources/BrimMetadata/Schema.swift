@@ -1,0 +1,191 @@
+import BrimModel
+import MongoDriver
+
+/// Collections, validators, indexes and views, created where missing at each start of a master.
+enum Schema {
+    /// Of the documents; a master refuses a database with a greater one.
+    static let version: Int64 = 1
+
+    struct Collection {
+        var name: String
+        var validator: BSONDocument?
+        var indexes: [IndexModel] = []
+    }
+
+    struct View {
+        var name: String
+        var source: String
+        var pipeline: [BSONDocument]
+    }
+
+    static let collections = [
+        Collection(name: "files", validator: filesValidator, indexes: filesIndexes),
+        Collection(name: "servers", validator: serversValidator),
+        Collection(name: "counters", validator: schema(required: ["value"], ["value": integer])),
+        Collection(name: "settings"),
+        Collection(name: "leases"),
+        Collection(
+            name: "deletions",
+            validator: schema(
+                required: ["at", "servers"], ["_id": objectID, "at": date, "file": integer, "servers": names]),
+            indexes: [IndexModel(["servers": 1, "_id": 1]), IndexModel(["at": 1])]),
+        Collection(
+            name: "events",
+            validator: schema(
+                required: ["file", "kind", "at"],
+                ["file": integer, "blob": objectID, "server": string, "kind": string, "reason": string, "at": date]),
+            indexes: [IndexModel(["file": 1, "at": 1])]),
+    ]
+
+    static let views = [
+        View(name: "health", source: "settings", pipeline: Pipelines.healthView),
+        View(name: "richest", source: "servers", pipeline: Pipelines.richestView),
+    ]
+
+    /// Not among `views`: its pipeline changes with the servers.
+    static let neediest = View(name: "neediest", source: "files", pipeline: Pipelines.neediestView(sizeLimits: []))
+
+    // MARK: Indexes
+
+    private static let filesIndexes: [IndexModel] = [
+        // Names; every look-up says `state: "live"`.
+        IndexModel(["parent": 1, "name": 1], name: "place", unique: true, partialFilterExpression: ["state": "live"]),
+        // A blob belongs to one document; what has none is not in the index.
+        IndexModel(["blob": 1], name: "blob", unique: true, sparse: true),
+        IndexModel(
+            ["readable": 1, "k": 1, "surplus": 1, "size": 1, "_id": 1], name: "neediest",
+            partialFilterExpression: ["state": "live", "type": "file"]),
+        IndexModel(
+            ["replicas": 1, "surplus": -1, "_id": -1], name: "richest", partialFilterExpression: ["type": "file"]),
+        // Reports are compared with metadata in the order of blobs.
+        IndexModel(["replicas": 1, "blob": 1], name: "holders", partialFilterExpression: ["type": "file"]),
+        // Least and most surplus and the histogram are read from this index alone. Its filter is about an indexed field:
+        // for any other MongoDB would read the documents to check it.
+        IndexModel(
+            ["state": 1, "readable": 1, "surplus": 1, "size": 1], name: "surplus",
+            partialFilterExpression: ["readable": ["$exists": true]]),
+        IndexModel(["of": 1, "version": 1], name: "versions", partialFilterExpression: ["of": ["$exists": true]]),
+    ]
+
+    // MARK: Validators
+
+    private static let string: BSONDocument = ["bsonType": "string"]
+    private static let integer: BSONDocument = ["bsonType": ["int", "long"]]
+    private static let natural: BSONDocument = ["bsonType": ["int", "long"], "minimum": 0]
+    private static let number: BSONDocument = ["bsonType": ["int", "long", "double"]]
+    private static let date: BSONDocument = ["bsonType": "date"]
+    private static let bool: BSONDocument = ["bsonType": "bool"]
+    private static let objectID: BSONDocument = ["bsonType": "objectId"]
+    private static let names: BSONDocument = [
+        "bsonType": "array", "items": ["bsonType": "string"], "uniqueItems": true,
+    ]
+    private static func oneOf(_ values: [String]) -> BSONDocument { ["enum": .strings(values)] }
+
+    private static func schema(
+        required: [String], _ properties: KeyValuePairs<String, BSONDocument>
+    ) -> BSONDocument {
+        ["$jsonSchema": .document(object(required: required, properties))]
+    }
+
+    private static func object(
+        required: [String], _ properties: KeyValuePairs<String, BSONDocument>
+    ) -> BSONDocument {
+        [
+            "bsonType": "object", "required": .strings(required),
+            "properties": .document(BSONDocument(properties.map { ($0.key, .document($0.value)) })),
+        ]
+    }
+
+    private static let fileFields = [
+        "version", "blob", "size", "checksum", "n", "k", "surplus", "readable", "replicas",
+    ]
+
+    private static let filesValidator: BSONDocument = [
+        "$and": [
+            .document(
+                schema(
+                    required: ["state", "parent", "name", "type", "mode", "created", "modified", "rev"],
+                    [
+                        "_id": integer, "state": oneOf(["live", "old", "trash"]), "parent": integer, "name": string,
+                        "type": oneOf(["file", "directory", "symlink", "link", "fifo", "socket", "device"]),
+                        "mode": natural, "uid": natural, "gid": natural, "nlink": natural,
+                        "created": date, "modified": date, "changed": date, "rev": natural,
+                        "attributes": ["bsonType": "object"], "target": string,
+                        "version": natural, "blob": objectID, "size": natural, "checksum": string, "request": string,
+                        "former": ["bsonType": "array"], "n": integer, "k": natural, "surplus": integer,
+                        "readable": bool, "replicas": names, "policy": string,
+                    ])),
+            [
+                "$or": [
+                    ["type": ["$ne": "file"]],
+                    [
+                        "$and": .array(
+                            fileFields.map { .document([$0: ["$exists": true]]) } + [
+                                ["$expr": ["$eq": ["$surplus", ["$subtract": ["$k", "$n"]]]]]
+                            ])
+                    ],
+                ]
+            ],
+        ]
+    ]
+
+    private static let serversValidator = schema(
+        required: ["id", "address", "zone", "state", "quota", "used", "files", "free", "load", "heartbeat", "version"],
+        [
+            "_id": string, "id": string, "address": string, "zone": string,
+            "state": oneOf(ServerState.allCases.map(\.rawValue)), "quota": natural, "requestedQuota": natural,
+            "used": natural, "reserved": natural, "diskFree": integer, "files": natural, "free": natural,
+            "load": object(
+                required: ["cpu", "network", "disk", "transfers"],
+                ["cpu": number, "network": number, "disk": number, "transfers": natural]),
+            "heartbeat": date, "report": date, "version": string,
+        ])
+
+    // MARK: Creating
+
+    /// Creates what is missing and renews what differs. Safe for several masters at once.
+    static func ensure(in database: MongoDatabase) async throws {
+        let present = try await database.listCollections()
+        func options(_ name: String) -> BSONDocument? {
+            present.first { $0["name"]?.stringValue == name }.map { $0["options"]?.documentValue ?? [:] }
+        }
+        for collection in collections {
+            if let options = options(collection.name) {
+                if options["validator"]?.documentValue != collection.validator {
+                    try await database.collMod(
+                        collection.name, ["validator": .document(collection.validator ?? [:])])
+                }
+            } else {
+                try await unlessPresent {
+                    try await database.createCollection(collection.name, validator: collection.validator)
+                }
+            }
+            try await database.collection(collection.name).createIndexes(collection.indexes)
+        }
+        for view in views + [neediest] {
+            if let options = options(view.name) {
+                if view.name != neediest.name, options["pipeline"] != .documents(view.pipeline) {
+                    try await renew(view, in: database)
+                }
+            } else {
+                try await unlessPresent {
+                    try await database.createView(view.name, on: view.source, pipeline: view.pipeline)
+                }
+            }
+        }
+    }
+
+    static func renew(_ view: View, in database: MongoDatabase) async throws {
+        try await database.collMod(
+            view.name, ["viewOn": .string(view.source), "pipeline": .documents(view.pipeline)])
+    }
+
+    /// Another master may be a moment ahead.
+    static func unlessPresent(_ create: () async throws -> Void) async throws {
+        do {
+            try await create()
+        } catch let error as MongoError where error.kind == .alreadyExists || error.kind == .duplicateKey {
+            return
+        }
+    }
+}
