@@ -98,7 +98,8 @@ extension Swarm {
         guard result.status == 0, numbers.count == 2 else { throw SwarmFailure("\(result)") }
         return CurlResult(
             status: numbers[0], headers: try Self.lastHeaders(head), redirects: numbers[1],
-            body: (try? Data(contentsOf: body)) ?? Data())
+            // curl writes the head of an answer to HEAD there.
+            body: arguments.contains("-I") ? Data() : (try? Data(contentsOf: body)) ?? Data())
     }
 
     private static func lastHeaders(_ file: URL) throws -> [String: String] {
