@@ -48,7 +48,8 @@ struct Master: Sendable {
             logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, logger: logger)
-        let room = RoomKeeper(store: store, roster: roster, ledger: ledger, giveUp: giveUp, settings: settings)
+        let room = RoomKeeper(
+            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings)
         let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views)
         let reads = ReadDesk(namespace: namespace, roster: roster, keys: keys)

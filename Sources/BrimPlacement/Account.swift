@@ -43,15 +43,20 @@ struct Account: Sendable {
     }
 
     /// Takes over the server's word unless it is older than one heard before. The same word again is news too: nothing
-    /// else has happened there.
-    mutating func heard(_ usage: ServerUsage) {
-        guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return }
+    /// else has happened there. True when there is more room than was known of.
+    mutating func heard(_ usage: ServerUsage) -> Bool {
+        guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return false }
+        let before = roomToCome(below: server.quota)
         server.used = usage.used
         server.diskFree = usage.diskFree
         server.usageBoot = usage.boot
         server.usageCount = usage.count
         settling = 0
+        return roomToCome(below: server.quota) > before
     }
+
+    /// Whether writes are under way whose room may be counted twice: as granted, and as reserved by the server.
+    var isUnsettled: Bool { granted > 0 || settling > 0 }
 
     /// The server is no longer known: nothing goes there.
     mutating func close() {

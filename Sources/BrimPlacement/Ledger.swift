@@ -50,8 +50,9 @@ struct Ledger: Sendable {
         }
     }
 
-    mutating func heard(_ usage: ServerUsage, from server: ServerName) {
-        accounts[server]?.heard(usage)
+    @discardableResult
+    mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
+        accounts[server]?.heard(usage) ?? false
     }
 
     // MARK: - Copies

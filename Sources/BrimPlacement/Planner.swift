@@ -25,7 +25,17 @@ public struct Planner: Sendable {
     public mutating func update(servers: [ServerSnapshot]) { ledger.update(servers) }
 
     /// Takes over a server's latest word; older words of the same start are ignored.
-    public mutating func heard(_ usage: ServerUsage, from server: ServerName) { ledger.heard(usage, from: server) }
+    /// True when there is more room than was known of.
+    @discardableResult
+    public mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
+        ledger.heard(usage, from: server)
+    }
+
+    /// Whether writes are under way on one of these servers whose room may be counted twice until they have ended and the
+    /// server has spoken: as granted, and as reserved there.
+    public func isUnsettled(_ servers: [ServerName]) -> Bool {
+        servers.contains { ledger.accounts[$0]?.isUnsettled == true }
+    }
 
     /// What is known of a server, with the latest usage heard.
     public func server(_ name: ServerName) -> ServerSnapshot? { ledger.accounts[name]?.server }

@@ -8,7 +8,7 @@ import Logging
 import ServiceLifecycle
 
 /// The password of a swarm on this machine: the one that is set, else one of its own in the data directory.
-struct LocalSecret: Sendable {
+struct LocalSecret: Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     let password: String
     /// Where others find it; nil when they have it in `BRIM_PASSWORD`.
     let file: String?
@@ -29,6 +29,10 @@ struct LocalSecret: Sendable {
         self.file = own
     }
 
+    /// Nothing of the password: services are described in logs with all they hold.
+    var description: String { "LocalSecret" }
+    var debugDescription: String { description }
+
     private static func make(_ path: String, in directory: URL) throws {
         var random = SystemRandomNumberGenerator()
         let bytes = (0..<24).map { _ in UInt8.random(in: .min ... .max, using: &random) }
@@ -46,7 +50,7 @@ struct LocalSecret: Sendable {
 }
 
 /// The slaves of a swarm on this machine: started when its master serves, named alpha, bravo, charlie, …
-struct LocalSlaves: Service {
+struct LocalSlaves: Service, CustomStringConvertible {
     /// As many as there are names.
     static let most = names.count
     private static let names = [
@@ -62,6 +66,9 @@ struct LocalSlaves: Service {
     let keys: SwarmKeys
     let secret: LocalSecret
 
+    /// In logs.
+    var description: String { "LocalSlaves" }
+
     func run() async throws {
         let url: String
         do {
@@ -73,7 +80,7 @@ struct LocalSlaves: Service {
         Self.tell("master   \(url)   data in \(data.appendingPathComponent("master").path)")
         let slaves = try Self.names.prefix(count).map { try slave($0, master: url) }
         let announcement = LocalAnnouncement(
-            names: Array(Self.names.prefix(count)), url: url, data: data, password: secret)
+            names: Array(Self.names.prefix(count)), url: url, data: data, secret: secret)
         let logger = Logger(label: "brim.up")
         try await ServiceGroup(services: slaves + [announcement], logger: logger).run()
     }
@@ -94,15 +101,18 @@ struct LocalSlaves: Service {
 }
 
 /// Says when each slave is up, and then how to use the swarm.
-private struct LocalAnnouncement: Service {
+private struct LocalAnnouncement: Service, CustomStringConvertible {
     let names: [String]
     let url: String
     let data: URL
-    let password: LocalSecret
+    let secret: LocalSecret
+
+    /// In logs.
+    var description: String { "LocalAnnouncement" }
 
     func run() async throws {
         let client = try BrimClient(
-            masters: [url], password: password.password, logger: Logger(label: "brim.client"))
+            masters: [url], password: secret.password, logger: Logger(label: "brim.client"))
         await announce(client)
         await client.shutdown()
         try? await gracefulShutdown()
@@ -120,7 +130,7 @@ private struct LocalAnnouncement: Service {
             if Task.isShuttingDownGracefully || Task.isCancelled { return }
             try? await Task.sleep(for: .milliseconds(200))
         }
-        let file = password.file.map { " BRIM_PASSWORD_FILE=\(Self.quoted($0))" } ?? ""
+        let file = secret.file.map { " BRIM_PASSWORD_FILE=\(Self.quoted($0))" } ?? ""
         LocalSlaves.tell(
             """
 

@@ -69,7 +69,7 @@ final class GuardedProcess: Sendable {
             try output.seekToEnd()
             child.standardOutput = output
             child.standardError = output
-            try child.run()
+            try Self.withoutBlockedSignals { try child.run() }
             try output.close()
         } catch {
             throw BrimError(.io, "cannot start \(executable.path): \(error)")
@@ -77,6 +77,16 @@ final class GuardedProcess: Sendable {
         try? pipe.fileHandleForReading.close()
         lifeline = pipe.fileHandleForWriting
         state = outcome
+    }
+
+    /// A child inherits the signals that the starting thread blocks, and threads of Dispatch block all of them: the shell
+    /// would never learn that its own child has ended.
+    private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     /// Returns the exit status once the child has ended.

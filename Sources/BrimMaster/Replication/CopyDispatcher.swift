@@ -57,7 +57,7 @@ struct CopyDispatcher: Sendable {
     /// Enters pulls that ended on a slave.
     func completed(_ request: CompletionsRequest) async throws -> CompletionsReply {
         await roster.note(request.name, usage: request.usage)
-        ledger.decide { $0.heard(request.usage, from: request.name) }
+        _ = ledger.decide { $0.heard(request.usage, from: request.name) }
         let arrived = request.items.filter { $0.error == nil }
         let changes = arrived.map { ReplicaChange(file: $0.file, blob: $0.blob, server: request.name) }
         let entered =

@@ -82,7 +82,10 @@ actor Replicator: Service {
 
     private func pass() async throws -> Outcome {
         let start = position
-        ledger.decide { $0.forgetRound() }
+        ledger.decide { planner in
+            planner.expireGrants(at: .now)
+            planner.forgetRound()
+        }
         var ordered = try await restoreHeadroom()
         var looked = 0
         var blocked = false

@@ -6,8 +6,10 @@ import Logging
 
 /// Finds room for new writes, and makes it by giving up spare copies where there is none.
 struct RoomKeeper: Sendable {
-    /// Room is looked for anew when copies changed while it was made.
-    private static let attempts = 5
+    /// Room is looked for anew when copies changed while it was made, and while other writes are about to end.
+    private static let attempts = 20
+    /// Between looks at a full swarm.
+    private static let pause = Duration.milliseconds(100)
     /// How long room is held for a writer that does not begin.
     private static let grantLifetime = Duration.seconds(60)
 
@@ -15,6 +17,7 @@ struct RoomKeeper: Sendable {
     let roster: Roster
     let ledger: Ledger
     let giveUp: GiveUp
+    let slaves: SlaveCaller
     let settings: SwarmSettings
 
     /// Targets for a write of `size` bytes with room on each; `request` names it until it ends. Throws `.full`,
@@ -43,11 +46,25 @@ struct RoomKeeper: Sendable {
                     if try await makeRoom(targets) { return try await peers(targets) }
                     ledger.decide { $0.writeEnded(request) }
                 case .tooFewServers(let available): throw Self.tooFew(available, copies)
-                case .full(let shortage): throw full(size, shortage)
+                case .full(let shortage):
+                    guard await settles(shortage.candidates) else { throw full(size, shortage) }
                 }
             }
         }
-        throw BrimError(.conflict, "room for the write was taken by others again and again", advice: "Try again")
+        throw BrimError(.full, "room for the write was taken by others again and again", advice: "Try again")
+    }
+
+    /// Whether another look may find room: writes under way count twice until they have ended and their servers have
+    /// said what they use.
+    private func settles(_ servers: [ServerName]) async -> Bool {
+        guard ledger.decide({ $0.isUnsettled(servers) }) else { return false }
+        try? await Task.sleep(for: Self.pause)
+        for server in servers {
+            guard let peer = try? await roster.peer(server), let usage = try? await slaves.usage(peer) else { continue }
+            await roster.note(server, usage: usage)
+            _ = ledger.decide { $0.heard(usage, from: server) }
+        }
+        return true
     }
 
     /// A write ended, well or not: the room held for it is free for others once its targets say what they use.

@@ -125,7 +125,8 @@ actor Membership: Service {
         if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
         await share()
         let record = await roster.record(request.name) ?? known
-        if record.free > before { changed.ring() }
+        let moreRoom = ledger.decide { $0.heard(request.usage, from: request.name) }
+        if moreRoom || record.free > before { changed.ring() }
         return HeartbeatReply(
             state: record.state, quota: record.quota, report: await wantsReport(record, request.usage.boot),
             heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds)

@@ -64,7 +64,7 @@ actor OrderDesk {
             .POST, "http://\(peer.address)/v1/orders", body: OrderBatch(term: term, orders: orders, leader: leader),
             token: try keys.nodeToken(name: subject), deadline: deadline, as: OrderReply.self)
         await roster.note(server, usage: reply.usage)
-        ledger.decide { $0.heard(reply.usage, from: server) }
+        _ = ledger.decide { $0.heard(reply.usage, from: server) }
         return Receipt(
             sequences: orders.map(\.sequence),
             refused: Dictionary(reply.refused.map { ($0.sequence, $0.error) }) { first, _ in first },

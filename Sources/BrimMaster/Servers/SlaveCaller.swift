@@ -13,4 +13,11 @@ struct SlaveCaller: Sendable {
             .PUT, "http://\(slave.address)/v1/quota", body: QuotaRequest(quota: quota),
             token: try keys.nodeToken(name: subject), deadline: .seconds(10), as: ServerUsage.self)
     }
+
+    /// What the slave uses now.
+    func usage(_ slave: Peer) async throws -> ServerUsage {
+        try await peers.call(
+            .GET, "http://\(slave.address)/v1/status", token: try keys.nodeToken(name: subject), deadline: .seconds(2),
+            as: ServerUsage.self)
+    }
 }
