@@ -116,19 +116,29 @@ extension Swarm {
         let process = try process(of: name)
         try await waitFor("\(name) is ready", within: .seconds(90)) {
             guard process.isRunning else { throw Hopeless("\(name) ended: \(String(describing: process.exit))") }
-            let reply = try await peer.download("\(url)/readyz", headers: [], token: nil, idle: .seconds(5))
-            for try await _ in reply.body {}
-            return reply.status == 200
+            return try await answersReady(url)
         }
     }
 
-    /// Waits until the master says that these servers are up. Throws at once when one of them ended.
+    private func answersReady(_ url: String) async throws -> Bool {
+        let reply = try await peer.download("\(url)/readyz", headers: [], token: nil, idle: .seconds(5))
+        for try await _ in reply.body {}
+        return reply.status == 200
+    }
+
+    /// Waits until these servers say that they have joined, and the master that they are up. Throws at once when one of
+    /// them ended.
     public func waitUntilUp(_ names: [String]) async throws {
         try await waitFor("\(names.joined(separator: ", ")) up", within: .seconds(90)) {
             for name in names {
-                if let process = daemon(name)?.process, !process.isRunning {
-                    throw Hopeless("\(name) ended: \(String(describing: process.exit))")
+                guard let daemon = daemon(name) else { throw Hopeless("no daemon \(name) was started") }
+                guard daemon.process.isRunning else {
+                    throw Hopeless("\(name) ended: \(String(describing: daemon.process.exit))")
                 }
+                // The master may not have noticed yet that it was away.
+                guard let listen = daemon.arguments.firstIndex(of: "--listen"),
+                    try await answersReady("http://\(daemon.arguments[listen + 1])")
+                else { return false }
             }
             let servers = try await status().servers
             return names.allSatisfy { name in servers.contains { $0.name.rawValue == name && $0.state == .up } }
