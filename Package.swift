@@ -94,7 +94,9 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "BrimTestKit",
-            dependencies: ["BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging],
+            dependencies: [
+                "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging,
+            ],
             swiftSettings: strict),
         .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
@@ -104,7 +106,8 @@ let package = Package(
         .testTarget(name: "BrimMasterTests", dependencies: ["BrimMaster", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], swiftSettings: strict),
         .testTarget(
-            name: "ScenarioTests", dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "brim"], swiftSettings: strict
+            name: "ScenarioTests", dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "brim"],
+            swiftSettings: strict
         ),
     ]
 )

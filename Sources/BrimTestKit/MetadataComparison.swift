@@ -124,7 +124,8 @@ public struct MetadataComparison {
         let (from, parent, name) = (anything(), directory(), try name())
         let replace = Bool.random(probability: 0.7, using: &random)
         try await both("rename of \(from) to \(parent)/\(name), \(replace)") { store in
-            guard let entry = try await Self.find(from, in: store), let oldParent = entry.parent, let oldName = entry.name,
+            guard let entry = try await Self.find(from, in: store), let oldParent = entry.parent,
+                let oldName = entry.name,
                 let target = try await Self.find(parent, in: store)
             else { return "nothing" }
             return Self.describe(

@@ -28,7 +28,8 @@ struct Fixture {
             let usage = ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1 << 40, files: 0)
             _ = try await store.join(
                 ServerHello(
-                    name: name, id: "id-\(name)", address: "\(name):1", zone: "z", version: "1", requestedQuota: 1 << 30,
+                    name: name, id: "id-\(name)", address: "\(name):1", zone: "z", version: "1",
+                    requestedQuota: 1 << 30,
                     usage: usage))
             _ = try await store.setState(name, from: .down, to: .up)
         }

@@ -15,6 +15,15 @@ import Testing
         #expect(await bell.wait(atMost: .milliseconds(1)))
     }
 
+    @Test func waitsAgainAfterATimeHasPassed() async {
+        let bell = Bell()
+        let began = ContinuousClock.now
+        for _ in 0..<5 { #expect(await bell.wait(atMost: .milliseconds(20))) }
+        #expect(ContinuousClock.now - began >= .milliseconds(100))
+        bell.ring()
+        #expect(await bell.wait(atMost: .seconds(60)))
+    }
+
     @Test func wakesALoopAgainAndAgain() async {
         let bell = Bell()
         for _ in 0..<20 {

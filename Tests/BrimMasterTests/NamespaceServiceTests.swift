@@ -36,11 +36,15 @@ import Testing
         let fixture = try await Fixture(servers: ["alpha"])
         let namespace = fixture.namespace
         let deep = try path("/x/y/z")
-        #expect(await code { _ = try await namespace.makeDirectory(deep, parents: false, mode: nil, modified: nil) } == .notFound)
+        #expect(
+            await code { _ = try await namespace.makeDirectory(deep, parents: false, mode: nil, modified: nil) }
+                == .notFound)
         let made = try await namespace.makeDirectory(deep, parents: true, mode: 0o700, modified: nil)
         #expect(made.created && made.stat.type == .directory && made.stat.mode == 0o700)
         #expect(!(try await namespace.makeDirectory(deep, parents: true, mode: nil, modified: nil)).created)
-        #expect(await code { _ = try await namespace.makeDirectory(deep, parents: false, mode: nil, modified: nil) } == .exists)
+        #expect(
+            await code { _ = try await namespace.makeDirectory(deep, parents: false, mode: nil, modified: nil) }
+                == .exists)
         try await fixture.file("/x/file", on: ["alpha"])
         let below = try path("/x/file/d")
         #expect(

@@ -45,7 +45,8 @@ import Testing
         let reply = try await fixture.reconciler.settle([stranger], on: alpha)
         #expect(reply.delete == [stranger.blob])
         let late = BlobCommit(
-            request: "late", place: EntryPlace(parent: .root, name: try EntryName("late")), blob: stranger.blob, size: 1,
+            request: "late", place: EntryPlace(parent: .root, name: try EntryName("late")), blob: stranger.blob,
+            size: 1,
             checksum: stranger.checksum, replicas: [alpha], mode: 0o644, modified: .now, explicitN: nil, defaultN: 1)
         let outcome = try await fixture.store.commit([late], view: try await fixture.views.current()).first
         #expect(throws: BrimError.self) { try outcome?.get() }

@@ -39,7 +39,10 @@ enum MongodLocator {
         let newestFirst = versions.filter { $0.hasPrefix("mongod") }
             .sorted { $0.compare($1, options: .numeric) == .orderedDescending }
         return newestFirst.flatMap {
-            [cache.appendingPathComponent($0).appendingPathComponent("mongod").path, cache.appendingPathComponent($0).path]
+            [
+                cache.appendingPathComponent($0).appendingPathComponent("mongod").path,
+                cache.appendingPathComponent($0).path,
+            ]
         }
     }
 

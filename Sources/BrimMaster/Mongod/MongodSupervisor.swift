@@ -76,7 +76,8 @@ actor MongodSupervisor: Service {
         process = try GuardedProcess(
             executable,
             [
-                "--dbpath", database.path, "--port", String(port), "--bind_ip", "127.0.0.1", "--replSet", Self.replicaSet,
+                "--dbpath", database.path, "--port", String(port), "--bind_ip", "127.0.0.1", "--replSet",
+                Self.replicaSet,
                 "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
             ], log: logFile)
     }

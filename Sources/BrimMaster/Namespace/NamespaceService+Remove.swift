@@ -38,7 +38,8 @@ extension NamespaceService {
             if page.isEmpty { return }
             for entry in page where entry.type == .directory { try await empty(entry.id, &reply) }
             // Emptying a directory has changed it: what is removed is the entry as it is now.
-            let current = page.contains { $0.type == .directory }
+            let current =
+                page.contains { $0.type == .directory }
                 ? try await store.list(directory, after: nil, limit: Limits.pageEntries) : page
             let failures = try await store.remove(current)
             for (entry, failure) in zip(current, failures) where failure == nil {

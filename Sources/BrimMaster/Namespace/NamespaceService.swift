@@ -31,7 +31,8 @@ struct NamespaceService: Sendable {
         guard let content = entry.content else {
             throw entry.type == .directory
                 ? Self.isDirectory(path)
-                : BrimError(.isDirectory, "\(path) is a symbolic link to \(entry.target ?? "?")", advice: "Use its target")
+                : BrimError(
+                    .isDirectory, "\(path) is a symbolic link to \(entry.target ?? "?")", advice: "Use its target")
         }
         return (entry, content)
     }
@@ -112,7 +113,8 @@ struct NamespaceService: Sendable {
             throw BrimError(.exists, "/ exists already", advice: "Choose another name")
         }
         guard !target.isEmpty, target.utf8.count <= Limits.symlinkBytes, !target.utf8.contains(0) else {
-            throw BrimError(.invalid, "the target of a symbolic link must have 1 to \(Limits.symlinkBytes) bytes, no NUL")
+            throw BrimError(
+                .invalid, "the target of a symbolic link must have 1 to \(Limits.symlinkBytes) bytes, no NUL")
         }
         let directory = parents ? try await ensureDirectory(parent) : try await directory(at: parent)
         let entry = try await store.create(

@@ -58,7 +58,8 @@ struct WriteDesk: Sendable {
         }
         guard request.size >= 0, request.size <= Limits.blobBytes, grant.size.map({ $0 == request.size }) ?? true else {
             throw BrimError(
-                .invalid, "\(request.size) bytes arrived where \(grant.size ?? 0) were announced", advice: "Send it again")
+                .invalid, "\(request.size) bytes arrived where \(grant.size ?? 0) were announced",
+                advice: "Send it again")
         }
         let outcome = try await committer.commit(
             BlobCommit(
@@ -73,14 +74,16 @@ struct WriteDesk: Sendable {
         if !outcome.created { removed.ring() }
         return CommitReply(
             write: WriteReply(
-                path: grant.path, version: content.version, size: content.size, checksum: content.checksum, n: content.n,
+                path: grant.path, version: content.version, size: content.size, checksum: content.checksum,
+                n: content.n,
                 k: content.k, replicas: content.replicas, created: outcome.created),
             label: try BlobLabel(entry: entry))
     }
 
     private func check(_ request: WriteRequest) throws {
         if let size = request.size, !(0...Limits.blobBytes).contains(size) {
-            throw BrimError(.tooLarge, "a file of \(size) bytes", advice: "At most \(Limits.blobBytes) bytes are allowed")
+            throw BrimError(
+                .tooLarge, "a file of \(size) bytes", advice: "At most \(Limits.blobBytes) bytes are allowed")
         }
         if let n = request.n { try NamespaceService.checkCopies(n) }
         if let mode = request.mode { try NamespaceService.checkMode(mode) }

@@ -14,7 +14,8 @@ struct GiveUp: Sendable {
     let logger: Logger
 
     /// Strikes victims from the metadata; returns those that could be given up. The others changed since they were read.
-    func strike(_ victims: [Victim], on server: ServerName, minSurplus: [Int], reason: String) async throws -> [Victim] {
+    func strike(_ victims: [Victim], on server: ServerName, minSurplus: [Int], reason: String) async throws -> [Victim]
+    {
         guard !victims.isEmpty else { return [] }
         let changes = victims.map { ReplicaChange(file: $0.file, blob: $0.blob, server: server) }
         let struck = try await store.giveUp(changes, minSurplus: minSurplus, view: try await views.current())

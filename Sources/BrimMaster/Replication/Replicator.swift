@@ -115,7 +115,8 @@ actor Replicator: Service {
             looked += sameLevel.count
             ordered += result.jobs.count
             blocked = blocked || result.blocked
-            position = result.skipRest
+            position =
+                result.skipRest
                 ? NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max)) : sameLevel.last?.needyPosition
             try await dispatcher.dispatch(result.jobs)
         }
@@ -248,6 +249,7 @@ extension NeedyFile {
     init?(_ entry: Entry) {
         guard let content = entry.content else { return nil }
         self.init(
-            file: entry.id, blob: content.blob, size: content.size, surplus: content.surplus, replicas: content.replicas)
+            file: entry.id, blob: content.blob, size: content.size, surplus: content.surplus, replicas: content.replicas
+        )
     }
 }

@@ -87,7 +87,9 @@ struct RoomKeeper: Sendable {
                     .full, "\(server) lacks \(ByteCount.format(bytes)) and no copy there may be given up",
                     advice: Self.howToGetRoom)
             }
-            if try await giveUp.carryOut(plan, minSurplus: least, reason: "room for a write of \(bytes) bytes") { return }
+            if try await giveUp.carryOut(plan, minSurplus: least, reason: "room for a write of \(bytes) bytes") {
+                return
+            }
         }
         throw BrimError(.conflict, "room on \(server) was taken by others again and again", advice: "Try again")
     }

@@ -77,7 +77,8 @@ extension Request {
         do {
             return try BrimJSON.decoder().decode([String: AttributeValue].self, from: Data(text.utf8))
         } catch {
-            throw BrimError(.invalid, "\(name) is not a JSON object of plain values", advice: "Write {\"popularity\":7}")
+            throw BrimError(
+                .invalid, "\(name) is not a JSON object of plain values", advice: "Write {\"popularity\":7}")
         }
     }
 }

@@ -29,7 +29,9 @@ struct FileRoutes: Sendable {
         if request.headers[.ifNoneMatch].map({ EntityTags($0).match(tag) }) == true {
             return Response(status: .notModified, headers: [.eTag: tag])
         }
-        guard let best = plan.copies.first else { throw BrimError(.unavailable, "no server that holds \(path) answers") }
+        guard let best = plan.copies.first else {
+            throw BrimError(.unavailable, "no server that holds \(path) answers")
+        }
         return Response(
             status: .temporaryRedirect, headers: [.location: best.url, .eTag: tag, .cacheControl: "no-store"])
     }

@@ -110,7 +110,8 @@ struct NamespaceRoutes: Sendable {
 
     private func checkBatch(_ count: Int) throws {
         guard count <= Self.batch else {
-            throw BrimError(.tooLarge, "\(count) files in one request", advice: "Ask for at most \(Self.batch) at a time")
+            throw BrimError(
+                .tooLarge, "\(count) files in one request", advice: "Ask for at most \(Self.batch) at a time")
         }
     }
 }

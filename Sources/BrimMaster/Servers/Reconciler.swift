@@ -19,7 +19,8 @@ struct Reconciler: Sendable {
         var check: [BlobID] = []
         var after = page.after
         while true {
-            let placed = try await store.blobs(on: page.name, after: after, through: page.through, limit: Limits.reportPageBlobs)
+            let placed = try await store.blobs(
+                on: page.name, after: after, through: page.through, limit: Limits.reportPageBlobs)
             check += placed.map(\.blob).filter { !reported.contains($0) }
             guard placed.count == Limits.reportPageBlobs, let last = placed.last else { break }
             after = last.blob
