@@ -21,13 +21,37 @@ extension BrimClient {
         return reply.reads
     }
 
+    /// Where a file can be read. Symbolic links are followed.
     func plan(_ path: BrimPath) async throws -> ReadPlan {
-        let item = try await plans([path])[0]
-        if let error = item.error { throw error }
-        guard let plan = item.plan else {
-            throw BrimError(.internal, "the master answered a read of '\(path)' with neither copies nor an error")
+        var path = path
+        for _ in 0..<Self.linksFollowed {
+            let item = try await plans([path])[0]
+            if let plan = item.plan { return plan }
+            guard let error = item.error else {
+                throw BrimError(.internal, "the master answered a read of '\(path)' with neither copies nor an error")
+            }
+            guard error.code != .notFound, let target = try await linkTarget(path) else {
+                throw error
+            }
+            path = target
         }
-        return plan
+        throw BrimError(.invalid, "more than \(Self.linksFollowed) symbolic links lead on from '\(path)'")
+    }
+
+    private static let linksFollowed = 16
+
+    /// The path that a symbolic link means; nil for anything else.
+    private func linkTarget(_ path: BrimPath) async throws -> BrimPath? {
+        guard let text = try await statIfPresent(path)?.target else { return nil }
+        var components = text.hasPrefix("/") ? [] : Array(path.components.dropLast())
+        for part in text.utf8.split(separator: UInt8(ascii: "/")) {
+            switch String(Substring(part)) {
+            case ".": continue
+            case "..": _ = components.popLast()
+            default: components.append(try EntryName(utf8: part))
+            }
+        }
+        return try BrimPath(components)
     }
 
     /// Reads a whole file into a sink, from one copy after the other until it is complete and its checksum fits.

@@ -66,8 +66,14 @@ extension BrimClient {
 /// One file on its way into the swarm.
 struct FileUpload {
     private static let attempts = 4
-    /// How long a server may take neither bytes nor answer; the syncing of a large file is part of it.
-    private static let idle = Duration.seconds(90)
+    /// How often leave is asked for again when it may be given later: 6 s in all.
+    private static let patience = 6
+    /// How long a server may take neither bytes nor answer. Its answer comes after the syncing of the whole file: a
+    /// second for each 20 MB is allowed for that.
+    private var idle: Duration {
+        guard let size = source.size else { return .seconds(60) }
+        return .seconds(15 + min(105, size / 20_000_000))
+    }
 
     let client: BrimClient
     let source: any ByteSource
@@ -87,8 +93,11 @@ struct FileUpload {
         for attempt in 0..<Self.attempts {
             let item: WritesReply.Item
             do {
-                if let grant, attempt == 0 { item = grant } else { item = try await ask(avoiding: avoid) }
-                if let error = item.error { throw error }
+                if let grant, attempt == 0, grant.error == nil {
+                    item = grant
+                } else {
+                    item = try await ask(avoiding: avoid)
+                }
             } catch let error as BrimError {
                 // After a server failed, that there is no other one is the smaller news.
                 throw error.code == .precondition ? error : failure ?? error
@@ -108,10 +117,18 @@ struct FileUpload {
         throw failure ?? BrimError(.unavailable, "'\(request.path)' could not be written")
     }
 
+    /// Asks for leave, and again while others are in the way. Throws why it is refused.
     private func ask(avoiding servers: [ServerName]) async throws -> WritesReply.Item {
         var request = request
         request.avoid = servers.isEmpty ? nil : servers
-        return try await client.grants([request])[0]
+        var attempt = 0
+        while true {
+            let item = try await client.grants([request])[0]
+            guard let error = item.error else { return item }
+            guard error.retryable, attempt < Self.patience else { throw error }
+            try await Task.sleep(for: .milliseconds(100 << attempt))
+            attempt += 1
+        }
     }
 
     private func send(_ item: WritesReply.Item) async throws -> WriteReply {
@@ -123,7 +140,7 @@ struct FileUpload {
             let headers = source.checksum.map { [("Brim-Checksum", $0.description)] } ?? []
             let (status, answer) = try await client.peer.upload(
                 url, length: source.size, headers: headers, body: sent.watching(try source.chunks()), token: nil,
-                idle: Self.idle)
+                idle: idle)
             guard status == 200 || status == 201 else {
                 throw refusal(status: status, answer, targets: targets.map(\.server))
             }

@@ -52,5 +52,5 @@ func counted(_ count: some BinaryInteger, _ noun: String, _ plural: String? = ni
 /// `+2`, `0`, `-1`; `-` for nothing.
 func signed(_ surplus: Int?) -> String { surplus.map { $0 > 0 ? "+\($0)" : "\($0)" } ?? "-" }
 
-/// `87%`.
-func percent(_ share: Double) -> String { "\(Int((share * 100).rounded()))%" }
+/// `87%`; anything beyond three digits is `>999%`.
+func percent(_ share: Double) -> String { share < 9.995 ? "\(Int((share * 100).rounded()))%" : ">999%" }
