@@ -38,7 +38,8 @@ extension MetadataConformance {
             // One that fails does not keep the others from being entered.
             let good = try f.write("good")
             let outcomes = try await f.store.commit([late, good], view: f.view)
-            try expect((try? outcomes[0].get()) == nil && (try? outcomes[1].get()) != nil, "only the good one is entered")
+            try expect(
+                (try? outcomes[0].get()) == nil && (try? outcomes[1].get()) != nil, "only the good one is entered")
             try expectEqual(try await f.names(), ["early", "good"])
             try expectEqual(try await f.store.abandon([]), [])
         },

@@ -45,7 +45,8 @@ extension MetadataConformance {
             try expect(composed.id != decomposed.id, "two spellings are two files")
             let found = try await f.store.resolve(BrimPath([EntryName("cafe\u{301}")]))
             try expectEqual(found.last?.id, decomposed.id)
-            try expectEqual(try await f.names().map { Array($0.utf8) }, [Array("cafe\u{301}".utf8), Array("café".utf8)])
+            try expectEqual(
+                try await f.names().map { Array($0.utf8) }, [Array("cafe\u{301}".utf8), Array("café".utf8)])
         },
         MetadataConformance("names of 255 bytes, and names that look like operators") { f in
             let names = [
@@ -121,7 +122,8 @@ extension MetadataConformance {
             let time = Timestamp(seconds: -5, nanoseconds: 1)
             changed = try await f.store.update(
                 file.id,
-                EntryChange(attributes: ["popularity": AttributeValue?.none, "b": .bool(true), "d": .double(0.5)], mode: 0o600,
+                EntryChange(
+                    attributes: ["popularity": AttributeValue?.none, "b": .bool(true), "d": .double(0.5)], mode: 0o600,
                     modified: time), view: f.view)
             try expectEqual(changed.attributes, ["$odd.name": .string("$x"), "b": .bool(true), "d": .double(0.5)])
             try expectEqual(changed.modified, time)
@@ -140,7 +142,8 @@ extension MetadataConformance {
             try await refused(.invalid, file.id, EntryChange(n: Limits.maxCopies + 1))
             try await refused(.invalid, file.id, EntryChange(mode: 0o10000))
             try await refused(.notFound, FileID(999_999), EntryChange(mode: 0o600))
-            try await refused(.tooLarge, file.id, EntryChange(attributes: ["x": .string(String(repeating: "x", count: 1025))]))
+            try await refused(
+                .tooLarge, file.id, EntryChange(attributes: ["x": .string(String(repeating: "x", count: 1025))]))
             let many = (0...Limits.attributeCount).map { ("a\($0)", AttributeValue?.some(.int(1))) }
             try await refused(.tooLarge, file.id, EntryChange(attributes: Dictionary(uniqueKeysWithValues: many)))
             try expectEqual(try await f.current(file), file)

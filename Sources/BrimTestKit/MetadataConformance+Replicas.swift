@@ -10,7 +10,8 @@ extension MetadataConformance {
             wrongFile.file = other.id
             let wrongBlob = ReplicaChange(file: file.id, blob: f.blob(), server: f.bravo)
             let changes = [
-                try f.change(file, f.bravo), try f.change(file, f.alpha), wrongFile, wrongBlob, try f.change(file, f.delta),
+                try f.change(file, f.bravo), try f.change(file, f.alpha), wrongFile, wrongBlob,
+                try f.change(file, f.delta),
                 try f.change(file, f.bravo),
             ]
             try expectEqual(
@@ -89,7 +90,9 @@ extension MetadataConformance {
         },
         MetadataConformance("recount, down and up again, in pieces") { f in
             try await f.join(f.alpha)
-            for i in 0..<10 { try await f.file("f\(i)", on: i % 3 == 0 ? [f.alpha] : [f.alpha, f.bravo], n: 1 + i % 4) }
+            for i in 0..<10 {
+                try await f.file("f\(i)", on: i % 3 == 0 ? [f.alpha] : [f.alpha, f.bravo], n: 1 + i % 4)
+            }
             for i in 0..<3 { try await f.file("other\(i)", on: [f.bravo]) }
 
             func recount(rising: Bool) async throws -> Int {

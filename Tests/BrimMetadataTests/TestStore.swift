@@ -13,7 +13,8 @@ enum TestStore {
         var options = MongoClientOptions()
         options.poolSize = 8
         let store = MongoMetadataStore(
-            client: try MongoClient(uri: mongod.uri, options: options), database: PrivateMongod.freshDatabaseName("meta"),
+            client: try MongoClient(uri: mongod.uri, options: options),
+            database: PrivateMongod.freshDatabaseName("meta"),
             logger: Logger(label: "test"), clock: clock)
         do {
             _ = try await store.prepare(passwordProof: "proof")
