@@ -5,7 +5,9 @@ import MongoDriver
 extension MongoMetadataStore {
     public func servers() async throws -> [ServerRecord] {
         try await translatingErrors("reading the servers") {
-            try await all([:], in: collections.servers, FindOptions(sort: ["_id": 1])).map(ServerDocument.record)
+            // Heartbeats are not written to a majority, and yet to be seen at once.
+            let servers = collections.servers.with(readConcern: .local)
+            return try await all([:], in: servers, FindOptions(sort: ["_id": 1])).map(ServerDocument.record)
         }
     }
 
