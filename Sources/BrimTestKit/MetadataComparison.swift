@@ -242,7 +242,7 @@ public struct MetadataComparison {
     // MARK: Choosing
 
     private mutating func name() throws -> EntryName {
-        try EntryName(["a", "b", "c", "d", "é", "e\u{301}", "$f"].randomElement(using: &random) ?? "a")
+        try EntryName(["a", "b", "c", "d", "é", "e\u{301}", "$f", "g.h", "i"].randomElement(using: &random) ?? "a")
     }
 
     private mutating func servers() -> [ServerName] {
