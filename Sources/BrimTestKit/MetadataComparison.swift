@@ -174,7 +174,7 @@ public struct MetadataComparison {
 
     private mutating func giveUp() async throws {
         let (path, names, view) = (anything(), servers(), view)
-        let least = Int.random(in: -3...2, using: &random)
+        let least = Int.random(in: -8...1, using: &random)
         try await both("giving up \(path) on \(names)") { store in
             let changes = try await Self.changes(path, names, in: store)
             return "\(try await store.giveUp(changes, minSurplus: changes.map { _ in least }, view: view))"
