@@ -22,6 +22,7 @@ import time
 HEADROOM_PERCENT = 2  # what `brim master` keeps free by default
 POLL_SECONDS = 0.5
 START_LIMIT_SECONDS = 120
+LINE_SECONDS = 5  # between lines where the last one cannot be overwritten
 STALL_LIMIT_SECONDS = 180  # without any change in the numbers
 CALM_POLLS = 4  # so often in a row the swarm must say that it is at rest
 
@@ -115,12 +116,20 @@ def describe(status):
     return f"{fill}   surplus: {levels or 'no files'}   copying: {status['copying']}"
 
 
-def show(line, last=False):
-    if sys.stderr.isatty():
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-        print(f"\r\033[K{line[: columns - 1]}", end="\n" if last else "", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
+class Display:
+    """A line that is overwritten on a terminal, and printed now and then elsewhere."""
+
+    def __init__(self):
+        self.is_terminal = sys.stderr.isatty()
+        self.printed = None
+
+    def show(self, line, last=False):
+        if self.is_terminal:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            print(f"\r\033[K{line[: columns - 1]}", end="\n" if last else "", file=sys.stderr, flush=True)
+        elif last or self.printed is None or time.monotonic() - self.printed >= LINE_SECONDS:
+            print(line, file=sys.stderr, flush=True)
+            self.printed = time.monotonic()
 
 
 def wait_up(count):
@@ -138,18 +147,19 @@ def is_at_rest(status):
 
 
 def wait_rest():
+    display = Display()
     seen, calm, since = None, 0, time.monotonic()
     while calm < CALM_POLLS:
         status = must("status")
         line = describe(status)
         if line != seen:
             seen, since = line, time.monotonic()
-            show(line)
+            display.show(line)
         elif time.monotonic() - since > STALL_LIMIT_SECONDS:
             fail(f"nothing has moved for {STALL_LIMIT_SECONDS} s, and the swarm does not say that it is at rest: {line}")
         calm = calm + 1 if is_at_rest(status) else 0
         time.sleep(POLL_SECONDS)
-    show(seen, last=True)
+    display.show(seen, last=True)
 
 
 def check_full():

@@ -222,10 +222,27 @@ struct NamespaceService: Sendable {
                         place: place, type: .directory, mode: (last ? mode : nil) ?? 0o755,
                         modified: (last ? modified : nil) ?? .now))
             } catch let error as BrimError where error.code == .exists {
-                let prefix = try BrimPath(Array(path.components.prefix(index + 1)))
-                current = try await directory(at: prefix)
+                current = try await madeByAnother(place, path: path, depth: index + 1)
             }
         }
         return current
     }
+
+    /// The directory that somebody else has just made. Its name is taken a moment before a majority knows of it and reads
+    /// show it.
+    private func madeByAnother(_ place: EntryPlace, path: BrimPath, depth: Int) async throws -> Entry {
+        for _ in 0..<Self.visibilityChecks {
+            guard let entry = try await store.entry(at: place) else {
+                try await Task.sleep(for: .milliseconds(10))
+                continue
+            }
+            guard entry.type == .directory else {
+                throw Self.notDirectory(try BrimPath(Array(path.components.prefix(depth))))
+            }
+            return entry
+        }
+        throw BrimError(.conflict, "\(path) is being changed by others", advice: "Try again")
+    }
+
+    private static let visibilityChecks = 200
 }
