@@ -4,6 +4,7 @@
     swarm.py sample DIRECTORY COUNT
                                so many of its files, each ended by a NUL: the largest, one of the smallest, others by chance
     swarm.py up COUNT          waits until so many servers are up
+    swarm.py load DIRECTORY    puts it into the swarm's root, and shows how the disks fill meanwhile
     swarm.py rest              waits until no step is left that would improve anything; shows the way there
     swarm.py stored            prints how many files the swarm holds
     swarm.py full              checks that no server could take one more copy
@@ -104,16 +105,15 @@ def sample(directory, count):
 
 
 def describe(status):
-    """One line that says how things stand."""
+    """One line that says how things stand: files, how full each server is, surplus, copies under way."""
     levels = ", ".join(
         f"{level['files']} at {level['surplus']:+d}" if level["surplus"] else f"{level['files']} at 0"
         for level in sorted(status["surplus"], key=lambda level: level["surplus"])
         if level["files"]
     )
-    fill = "  ".join(
-        f"{server['name']} {100 * server['used'] / server['quota']:5.1f} %" for server in status["servers"]
-    )
-    return f"{fill}   surplus: {levels or 'no files'}   copying: {status['copying']}"
+    fill = "  ".join(f"{one['name']} {100 * one['used'] / one['quota']:.1f} %" for one in status["servers"])
+    size = f"{status['files']} files, {human(status['bytes'])}"
+    return f"{size}   {fill}   surplus: {levels or '-'}   copying {status['copying']}"
 
 
 class Display:
@@ -140,6 +140,20 @@ def wait_up(count):
             return
         time.sleep(POLL_SECONDS)
     fail(f"{count} servers were not up within {START_LIMIT_SECONDS} s.")
+
+
+def load(directory):
+    display = Display()
+    with subprocess.Popen([os.environ["BRIM"], "put", "-r", directory, "/"], stdin=subprocess.DEVNULL) as put:
+        try:
+            while put.poll() is None:
+                display.show(describe(must("status")))
+                time.sleep(POLL_SECONDS)
+        finally:
+            if put.poll() is None:
+                put.terminate()
+    display.show(describe(must("status")), last=True)
+    sys.exit(put.returncode)
 
 
 def is_at_rest(status):
@@ -202,6 +216,7 @@ def main(arguments):
         "scan": scan,
         "sample": lambda directory, count: sample(directory, int(count)),
         "up": lambda count: wait_up(int(count)),
+        "load": load,
         "rest": wait_rest,
         "stored": lambda: print(must("status")["files"]),
         "full": check_full,
