@@ -5,9 +5,7 @@ import MongoDriver
 extension MongoMetadataStore {
     public func servers() async throws -> [ServerRecord] {
         try await translatingErrors("reading the servers") {
-            // Heartbeats are not written to a majority, and yet to be seen at once.
-            let servers = collections.servers.with(readConcern: .local)
-            return try await all([:], in: servers, FindOptions(sort: ["_id": 1])).map(ServerDocument.record)
+            try await all([:], in: collections.servers, FindOptions(sort: ["_id": 1])).map(ServerDocument.record)
         }
     }
 
@@ -50,7 +48,7 @@ extension MongoMetadataStore {
         fields.append(time: at, as: "heartbeat")
         fields.merge(ServerDocument.usage(usage))
         // Not worth a sync of the journal: the next one comes in seconds.
-        let servers = collections.servers.with(writeConcern: MongoWriteConcern(w: .nodes(1), journal: false))
+        let servers = collections.servers.with(writeConcern: MongoWriteConcern(w: .majority, journal: false))
         try await change(
             name, servers, ["_id": .server(name), "id": .string(id)],
             .pipeline([["$set": .document(fields)], ServerDocument.free]))

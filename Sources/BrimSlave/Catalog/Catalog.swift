@@ -1,0 +1,179 @@
+import BrimModel
+import BrimWire
+import Foundation
+import GRDB
+
+/// The list of blobs on this slave, in SQLite. Every change is durable when its call returns.
+final class Catalog: Sendable {
+    private let pool: DatabasePool
+    private let committer: Committer
+
+    /// Opens or makes the catalog. Blocks. Throws `.unsupported` for one of a newer version, `.io`.
+    init(path: String, health: DiskHealth) throws {
+        do {
+            pool = try CatalogSchema.open(path)
+        } catch let error as DatabaseError {
+            throw BrimError(
+                .io, "the catalog \(path) cannot be opened: \(error)",
+                advice: "Set it aside: it is rebuilt from the blobs at the next start")
+        }
+        committer = Committer(pool: pool, health: health)
+    }
+
+    /// Blocks; nothing may be under way.
+    func close() throws { try pool.close() }
+
+    /// Transactions made so far.
+    var transactions: Int { committer.transactions }
+
+    func insert(_ row: CatalogRow, sums: [UInt32]) async throws {
+        try await committer.commit { try row.insert(into: $0, sums: sums) }
+    }
+
+    /// Marks blobs as confirmed, with what metadata says of them where it is told. Answers those that are not here.
+    func confirm(_ items: [(blob: BlobID, label: BlobLabel?)]) async throws -> [BlobID] {
+        guard !items.isEmpty else { return [] }
+        return try await committer.commit { database in
+            var missing: [BlobID] = []
+            for (blob, label) in items {
+                try database.execute(
+                    sql: "UPDATE blobs SET state = 1 WHERE blob = ?", arguments: [Data(blob.bytes)])
+                if database.changesCount == 0 {
+                    missing.append(blob)
+                } else if let label {
+                    try database.execute(
+                        sql: """
+                            UPDATE blobs SET file = ?, parent = ?, name = ?, rev = ?, n = ?, attributes = ?
+                            WHERE blob = ? AND rev <= ?
+                            """,
+                        arguments: [
+                            label.file.rawValue, label.parent.rawValue, label.name.text, label.rev, label.n,
+                            try label.encodedAttributes(), Data(blob.bytes), label.rev,
+                        ])
+                }
+            }
+            return missing
+        }
+    }
+
+    /// Takes blobs off the list, or only those of them that are pending. Answers those that were on it, with their sizes.
+    func remove(_ blobs: [BlobID], onlyPending: Bool = false) async throws -> [BlobID: Int64] {
+        guard !blobs.isEmpty else { return [:] }
+        return try await committer.commit { try Self.remove(blobs, onlyPending: onlyPending, from: $0) }
+    }
+
+    private static func remove(
+        _ blobs: [BlobID], onlyPending: Bool = false, from database: Database
+    ) throws -> [BlobID: Int64] {
+        var removed: [BlobID: Int64] = [:]
+        let condition = onlyPending ? "AND state = 0" : ""
+        let statement = try database.cachedStatement(
+            sql: "DELETE FROM blobs WHERE blob = ? \(condition) RETURNING size")
+        for blob in blobs {
+            if let size = try Int64.fetchOne(statement, arguments: [Data(blob.bytes)]) { removed[blob] = size }
+        }
+        return removed
+    }
+
+    func row(_ blob: BlobID) async throws -> CatalogRow? {
+        try await pool.read { try Self.row(blob, in: $0) }
+    }
+
+    /// A row and the sums of those of its blocks that `blocks`, given the size, names.
+    func row(
+        _ blob: BlobID, blocks: @Sendable @escaping (Int64) -> Range<Int>
+    ) async throws -> (row: CatalogRow, sums: [UInt32])? {
+        try await pool.read { database in
+            guard let row = try Self.row(blob, in: database) else { return nil }
+            let wanted = blocks(row.size)
+            let bytes = try Data.fetchOne(
+                database, sql: "SELECT substr(sums, ?, ?) FROM blobs WHERE blob = ?",
+                arguments: [wanted.lowerBound * 4 + 1, wanted.count * 4, Data(blob.bytes)])
+            return (row, BlockSums.decode(bytes ?? Data()))
+        }
+    }
+
+    private static func row(_ blob: BlobID, in database: Database) throws -> CatalogRow? {
+        let statement = try database.cachedStatement(sql: "SELECT \(CatalogRow.columns) FROM blobs WHERE blob = ?")
+        return try Row.fetchOne(statement, arguments: [Data(blob.bytes)]).map { try CatalogRow(row: $0) }
+    }
+
+    /// Which of these are on the list.
+    func known(_ blobs: [BlobID]) async throws -> [BlobID: CatalogRow] {
+        try await pool.read { database in
+            var known: [BlobID: CatalogRow] = [:]
+            for blob in blobs { known[blob] = try Self.row(blob, in: database) }
+            return known
+        }
+    }
+
+    /// Up to `limit` rows in order of their ids, after one of them.
+    func page(after: BlobID?, limit: Int) async throws -> [CatalogRow] {
+        try await pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: "SELECT \(CatalogRow.columns) FROM blobs WHERE blob > ? ORDER BY blob LIMIT ?",
+                arguments: [Data(after?.bytes ?? []), limit]
+            ).map { try CatalogRow(row: $0) }
+        }
+    }
+
+    /// Up to `limit` blobs pending since before a time (milliseconds since 1970), oldest first, after a place.
+    func pending(
+        before: Int64, after: (created: Int64, blob: BlobID)?, limit: Int
+    ) async throws -> [(created: Int64, blob: BlobID)] {
+        try await pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT blob, created FROM blobs WHERE state = 0 AND created < ? AND (created, blob) > (?, ?)
+                    ORDER BY created, blob LIMIT ?
+                    """,
+                arguments: [before, after?.created ?? Int64.min, Data(after?.blob.bytes ?? []), limit]
+            ).compactMap { row in BlobID(bytes: row["blob"] as Data).map { (row["created"], $0) } }
+        }
+    }
+
+    /// The size of every blob.
+    func sizes() async throws -> [BlobID: Int64] {
+        try await pool.read { database in
+            var sizes: [BlobID: Int64] = [:]
+            let rows = try Row.fetchCursor(database, sql: "SELECT blob, size FROM blobs")
+            while let row = try rows.next() {
+                if let blob = BlobID(bytes: row["blob"] as Data) { sizes[blob] = row["size"] }
+            }
+            return sizes
+        }
+    }
+
+    /// The highest term ever seen, and the orders of that term already carried out.
+    func orders() async throws -> (term: Int64, sequences: [Int64]) {
+        try await pool.read { database in
+            (
+                try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE key = 'term'") ?? 0,
+                try Int64.fetchAll(database, sql: "SELECT sequence FROM orders ORDER BY sequence")
+            )
+        }
+    }
+
+    /// Remembers orders as carried out and takes the blobs they give up off the list, all at once. Answers those that
+    /// were on it, with their sizes.
+    func carryOut(
+        term: Int64, sequences: [Int64], forgetBelow oldest: Int64, evicting blobs: [BlobID]
+    ) async throws -> [BlobID: Int64] {
+        try await committer.commit { database in
+            let known = try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE key = 'term'") ?? 0
+            if term > known {
+                try database.execute(sql: "DELETE FROM orders")
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('term', ?)", arguments: [term])
+            }
+            try database.execute(sql: "DELETE FROM orders WHERE sequence < ?", arguments: [oldest])
+            for sequence in sequences {
+                try database.execute(
+                    sql: "INSERT OR IGNORE INTO orders (sequence) VALUES (?)", arguments: [sequence])
+            }
+            return try Self.remove(blobs, from: database)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import BrimModel
+import GRDB
+
+/// The tables of `catalog.sqlite` and how each version came from the one before.
+enum CatalogSchema {
+    static func migrator() -> DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1") { database in
+            // The sums come last: a row is read without them where they are not wanted.
+            try database.execute(
+                sql: """
+                    CREATE TABLE blobs (
+                        blob BLOB NOT NULL PRIMARY KEY CHECK (length(blob) = 12),
+                        state INTEGER NOT NULL, file INTEGER NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
+                        rev INTEGER NOT NULL, n INTEGER NOT NULL, attributes BLOB NOT NULL, size INTEGER NOT NULL,
+                        checksum INTEGER NOT NULL, created INTEGER NOT NULL, sums BLOB NOT NULL);
+                    CREATE INDEX pending ON blobs (created, blob) WHERE state = 0;
+                    CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL);
+                    CREATE TABLE orders (sequence INTEGER NOT NULL PRIMARY KEY);
+                    """)
+        }
+        return migrator
+    }
+
+    static func open(_ path: String) throws -> DatabasePool {
+        var configuration = Configuration()
+        configuration.label = "brim.catalog"
+        configuration.maximumReaderCount = 4
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        let migrator = migrator()
+        guard try pool.read({ try !migrator.hasBeenSuperseded($0) }) else {
+            throw BrimError(
+                .unsupported, "\(path) was written by a newer version of brim",
+                advice: "Use that version or a later one")
+        }
+        try migrator.migrate(pool)
+        return pool
+    }
+}

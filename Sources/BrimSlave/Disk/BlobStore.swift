@@ -1,0 +1,147 @@
+import BrimModel
+import Foundation
+import NIOCore
+import Synchronization
+
+/// The files that hold blobs: where they are and how they come and go. What it does blocks threads of its own.
+final class BlobStore: Sendable {
+    let directory: DataDirectory
+    let io: BlockingIO
+    let health: DiskHealth
+    /// Directories below `blobs/` whose entries are known to be durable, as `ab` and `ab/cd`.
+    private let durable = Mutex<Set<String>>([])
+
+    init(directory: DataDirectory, io: BlockingIO, health: DiskHealth) {
+        self.directory = directory
+        self.io = io
+        self.health = health
+    }
+
+    /// In `ab/cd`, the id's last two bytes: the first are a clock and would put a whole day into one directory.
+    func path(of blob: BlobID) -> String {
+        let digits = blob.description.suffix(4)
+        return "\(directory.blobs)/\(digits.prefix(2))/\(digits.suffix(2))/\(blob)"
+    }
+
+    /// Empties `incoming/` and syncs the directories that are there. Blocks.
+    func prepare() throws {
+        for name in try POSIX.names(in: directory.incoming) { try POSIX.unlink(directory.incoming + "/" + name) }
+        let outer = try folders(in: directory.blobs)
+        for name in outer { try POSIX.syncDirectory(directory.blobs + "/" + name) }
+        try POSIX.syncDirectory(directory.blobs)
+        durable.withLock { $0.formUnion(outer) }
+        for name in outer {
+            let inner = try folders(in: directory.blobs + "/" + name).map { "\(name)/\($0)" }
+            durable.withLock { $0.formUnion(inner) }
+        }
+    }
+
+    /// Visits every file below `blobs/`, one directory at a time; what is not a blob of ours is told to `strange`. Blocks.
+    func walk(
+        blob visit: (BlobID, POSIX.Status) throws -> Void, strange: (String) -> Void
+    ) throws {
+        for outer in try POSIX.names(in: directory.blobs) {
+            guard isFolder(outer) else {
+                strange(directory.blobs + "/" + outer)
+                continue
+            }
+            for inner in try POSIX.names(in: "\(directory.blobs)/\(outer)") {
+                let folder = "\(directory.blobs)/\(outer)/\(inner)"
+                guard isFolder(inner) else {
+                    strange(folder)
+                    continue
+                }
+                for name in try POSIX.names(in: folder) {
+                    if let blob = BlobID(name), path(of: blob) == folder + "/" + name,
+                        let status = try POSIX.status(folder + "/" + name), status.isRegularFile
+                    {
+                        try visit(blob, status)
+                    } else {
+                        strange(folder + "/" + name)
+                    }
+                }
+            }
+        }
+    }
+
+    private func folders(in path: String) throws -> [String] { try POSIX.names(in: path).filter(isFolder) }
+
+    private func isFolder(_ name: String) -> Bool {
+        name.utf8.count == 2 && name.allSatisfy { $0.isASCII && $0.isHexDigit && !$0.isUppercase }
+    }
+
+    /// The start of a write. Nothing touches the disk yet.
+    func receive(_ blob: BlobID) -> IncomingBlob {
+        let random = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+        return IncomingBlob(store: self, blob: blob, path: "\(directory.incoming)/\(blob).\(random)")
+    }
+
+    /// Gives a synced file its place, durably. Blocks. Throws `.io`, `.full`.
+    func install(_ path: String, as blob: BlobID) throws {
+        try health.watch {
+            let digits = blob.description.suffix(4)
+            let outer = String(digits.prefix(2))
+            let inner = "\(outer)/\(digits.suffix(2))"
+            try makeDurable(outer, in: directory.blobs)
+            try makeDurable(inner, in: directory.blobs + "/" + outer)
+            try POSIX.rename(path, self.path(of: blob))
+            try POSIX.syncDirectory(directory.blobs + "/" + inner)
+        }
+    }
+
+    private func makeDurable(_ name: String, in parent: String) throws {
+        guard durable.withLock({ !$0.contains(name) }) else { return }
+        try POSIX.makeDirectory(directory.blobs + "/" + name)
+        try POSIX.syncDirectory(parent)
+        durable.withLock { _ = $0.insert(name) }
+    }
+
+    /// Opens a blob to be read; nil when it is not there.
+    func open(_ blob: BlobID) async throws -> POSIX.File? {
+        let path = path(of: blob)
+        return try await io.run {
+            do {
+                return try POSIX.open(path, O_RDONLY)
+            } catch let error as BrimError where error.code == .notFound {
+                return nil
+            }
+        }
+    }
+
+    /// Whether a blob's file is there, of the size it should have.
+    func holds(_ blob: BlobID, size: Int64) async throws -> Bool {
+        let path = path(of: blob)
+        return try await io.run { try POSIX.status(path)?.size == size }
+    }
+
+    /// Unlinks blobs. Answers those whose space is not given back, because the disk refused.
+    func unlink(_ blobs: [BlobID]) async -> [BlobID: String] {
+        let paths = blobs.map { ($0, path(of: $0)) }
+        do {
+            return try await io.run {
+                var failed: [BlobID: String] = [:]
+                for (blob, path) in paths {
+                    do { try POSIX.unlink(path) } catch { failed[blob] = "\(error)" }
+                }
+                return failed
+            }
+        } catch {
+            return Dictionary(blobs.map { ($0, "\(error)") }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    /// Moves a blob out of the way, keeping its bytes for a person to look at. False when the file is not the one that
+    /// was found bad (`inode`), or is gone.
+    func quarantine(_ blob: BlobID, inode: UInt64?) async throws -> Bool {
+        let path = path(of: blob)
+        let stamp = Int64(Timestamp.now.seconds)
+        let target = "\(directory.quarantine)/\(blob).\(stamp).\(UInt32.random(in: 0...UInt32.max))"
+        let folder = directory.quarantine
+        return try await io.run {
+            guard let status = try POSIX.status(path), inode == nil || status.inode == inode else { return false }
+            try POSIX.rename(path, target)
+            try POSIX.syncDirectory(folder)
+            return true
+        }
+    }
+}

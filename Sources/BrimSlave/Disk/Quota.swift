@@ -1,0 +1,151 @@
+import BrimModel
+import Foundation
+import Synchronization
+
+/// The space a slave may fill: the quota, and what the disk has left after 1 % of it is set aside.
+final class Quota: Sendable {
+    private let book: Mutex<QuotaBook>
+    private let boot = UUID().uuidString.lowercased()
+    /// Bytes the file system could still take.
+    private let available: @Sendable () -> Int64
+
+    /// - Parameter available: asked before each grant; for tests that bring a disk of their own.
+    init(_ book: QuotaBook, available: @escaping @Sendable () -> Int64) {
+        self.book = Mutex(book)
+        self.available = available
+    }
+
+    convenience init(_ book: QuotaBook, directory: String) {
+        self.init(book) {
+            // A disk that cannot even be asked takes nothing.
+            guard let space = try? POSIX.space(directory) else { return 0 }
+            return max(0, space.available - space.total / 100)
+        }
+    }
+
+    /// The quota in force, in bytes.
+    var bytes: Int64 { book.withLock { $0.quota } }
+
+    /// Grants `bytes`. Throws `.full`, naming what is missing.
+    func reserve(_ bytes: Int64) throws(NoRoom) -> Reservation {
+        let reservation = Reservation(quota: self)
+        try reservation.extend(by: bytes)
+        return reservation
+    }
+
+    func usage() -> ServerUsage {
+        let available = available()
+        return book.withLock {
+            ServerUsage(
+                boot: boot, count: $0.count, used: $0.used, reserved: $0.reserved,
+                diskFree: $0.diskFree(available: available), files: $0.files)
+        }
+    }
+
+    /// Bytes that could be granted now.
+    func free() -> Int64 {
+        let available = available()
+        return book.withLock { $0.free(available: available) }
+    }
+
+    /// Whether this is a change.
+    func set(_ bytes: Int64) -> Bool {
+        book.withLock { book in
+            guard book.quota != bytes else { return false }
+            book.setQuota(bytes)
+            return true
+        }
+    }
+
+    func add(_ size: Int64) { book.withLock { $0.add(size) } }
+    func remove(files: Int64, bytes: Int64) {
+        if files > 0 { book.withLock { $0.remove(files: files, bytes: bytes) } }
+    }
+    func quarantine() { book.withLock { $0.quarantine() } }
+
+    fileprivate func grant(_ bytes: Int64) throws(NoRoom) {
+        let available = available()
+        let missing = book.withLock { $0.reserve(bytes, available: available) }
+        if missing > 0 { throw NoRoom(needed: bytes, missing: missing) }
+    }
+
+    fileprivate func wrote(_ bytes: Int64) { book.withLock { $0.wrote(bytes) } }
+
+    fileprivate func settle(reserved: Int64, written: Int64, storing size: Int64?) {
+        book.withLock { $0.settle(reserved: reserved, written: written, storing: size) }
+    }
+}
+
+/// A grant that cannot be made now.
+struct NoRoom: Error, Equatable {
+    /// Bytes asked for.
+    var needed: Int64
+    /// Of these, bytes that are not there.
+    var missing: Int64
+
+    /// The error a peer is told.
+    func described(server: ServerName) -> BrimError {
+        BrimError(
+            .full,
+            "no room on \(server): \(ByteCount.format(needed)) are needed and \(ByteCount.format(missing)) are missing",
+            advice: "Raise its quota with brim server quota, add a server, or remove files")
+    }
+}
+
+/// Bytes granted to one write. What is not stored in the end is given back, at the latest when this is dropped.
+final class Reservation: Sendable {
+    private struct State {
+        var bytes: Int64 = 0
+        var written: Int64 = 0
+        var isSettled = false
+    }
+    private let quota: Quota
+    private let state = Mutex(State())
+
+    fileprivate init(quota: Quota) { self.quota = quota }
+
+    deinit { release() }
+
+    /// Bytes granted so far.
+    var bytes: Int64 { state.withLock { $0.bytes } }
+
+    /// Grants more. Throws `NoRoom`; what was granted before stays.
+    func extend(by more: Int64) throws(NoRoom) {
+        try quota.grant(more)
+        state.withLock { $0.bytes += more }
+    }
+
+    /// Grants more. Throws `.full`.
+    func extendOrFail(by more: Int64, _ server: ServerName) throws {
+        do { try extend(by: more) } catch { throw error.described(server: server) }
+    }
+
+    func wrote(_ bytes: Int64) {
+        state.withLock { $0.written += bytes }
+        quota.wrote(bytes)
+    }
+
+    /// What was written has been removed again; the grant stays.
+    func rewind() {
+        let written = state.withLock { state in
+            defer { state.written = 0 }
+            return state.written
+        }
+        quota.wrote(-written)
+    }
+
+    /// The write has become a blob of `size` bytes.
+    func store(_ size: Int64) { settle(storing: size) }
+
+    /// The write came to nothing.
+    func release() { settle(storing: nil) }
+
+    private func settle(storing size: Int64?) {
+        let settled = state.withLock { state -> State? in
+            guard !state.isSettled else { return nil }
+            state.isSettled = true
+            return state
+        }
+        if let settled { quota.settle(reserved: settled.bytes, written: settled.written, storing: size) }
+    }
+}

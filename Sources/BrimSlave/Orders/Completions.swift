@@ -1,0 +1,89 @@
+import BrimModel
+import BrimWire
+import Logging
+import ServiceLifecycle
+import Synchronization
+
+/// Tells leaders how pulls ended, gathered, and does what they answer. Repeated until answered.
+final class Completions: Service {
+    private struct Key: Hashable {
+        var term: Int64
+        var leader: String
+    }
+    private struct State {
+        var waiting: [Key: [CompletionsRequest.Item]] = [:]
+        /// Blobs whose fate is not known yet.
+        var blobs: [BlobID: Int] = [:]
+    }
+    /// Items in one request.
+    static let batch = 1000
+
+    private let node: SlaveNode
+    private let state = Mutex(State())
+    private let signal = Signal()
+
+    init(node: SlaveNode) { self.node = node }
+
+    func add(_ job: PullJob, error: BrimError?, badSources: [ServerName]) {
+        state.withLock { state in
+            state.waiting[Key(term: job.term, leader: job.leader), default: []]
+                .append(job.completion(error, badSources: badSources))
+            state.blobs[job.pull.blob, default: 0] += 1
+        }
+        signal.raise()
+    }
+
+    /// Whether a leader is still to be heard about this blob.
+    func isWaiting(_ blob: BlobID) -> Bool { state.withLock { $0.blobs[blob] != nil } }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            var backoff = Backoff()
+            while !Task.isCancelled {
+                await self.signal.wait()
+                do {
+                    try await self.send()
+                    backoff = Backoff()
+                } catch {
+                    self.node.logger.debug("completions wait", metadata: ["error": "\(error)"])
+                    try? await Task.sleep(for: backoff.next())
+                    self.signal.raise()
+                }
+            }
+        }
+    }
+
+    private func send() async throws {
+        while let (key, items) = state.withLock({ $0.waiting.first }) {
+            let batch = Array(items.prefix(Self.batch))
+            let request = CompletionsRequest(
+                name: node.name, id: node.id, term: key.term, items: batch, usage: node.quota.usage())
+            do {
+                let reply = try await node.masters.call(
+                    "completions", request, first: key.leader, as: CompletionsReply.self)
+                try await settle(reply)
+            } catch let error as BrimError where !error.isUndecided {
+                // Nobody wants to hear it: what arrived is pending, and will be asked about as such.
+                node.logger.debug("completions refused", metadata: ["error": "\(error)"])
+            }
+            forget(key, batch)
+        }
+    }
+
+    private func settle(_ reply: CompletionsReply) async throws {
+        let missing = try await node.catalog.confirm(reply.keep.map { ($0, nil) })
+        node.outbox.lost(missing)
+        try await node.remove(reply.discard, onlyPending: true)
+    }
+
+    private func forget(_ key: Key, _ batch: [CompletionsRequest.Item]) {
+        state.withLock { state in
+            state.waiting[key]?.removeFirst(batch.count)
+            if state.waiting[key]?.isEmpty == true { state.waiting[key] = nil }
+            for item in batch {
+                let left = (state.blobs[item.blob] ?? 1) - 1
+                state.blobs[item.blob] = left > 0 ? left : nil
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import BrimModel
+import BrimWire
+import Logging
+import Synchronization
+
+/// Takes the leader's orders, one batch after the other: gives up blobs, reserves room for pulls and hands these on.
+final class OrderDesk: Sendable {
+    private let node: SlaveNode
+    private let pulls: Pulls
+    private let watch: ReportWatch
+    private let lock = AsyncLock()
+    private let book: Mutex<OrderBook>
+
+    init(node: SlaveNode, pulls: Pulls, watch: ReportWatch, book: OrderBook) {
+        self.node = node
+        self.pulls = pulls
+        self.watch = watch
+        self.book = Mutex(book)
+    }
+
+    /// A master told the latest term: orders of lower ones are refused from now on, after a restart too.
+    func learn(term: Int64) async throws {
+        guard term > book.withLock({ $0.term }) else { return }
+        _ = try await handle(OrderBatch(term: term, orders: [], leader: ""))
+    }
+
+    /// Throws `.conflict` for a term that is over, `.io` when the catalog cannot be written; then nothing was done.
+    func handle(_ batch: OrderBatch) async throws -> OrderReply {
+        try await lock.withLock {
+            let (fresh, isNews) = try book.withLock { book in
+                let order = batch.orders.enumerated().map { (sequence: $1.sequence, index: $0) }
+                return (try book.fresh(order, term: batch.term).map { batch.orders[$0] }, batch.term > book.term)
+            }
+            if !fresh.isEmpty || isNews { try await carryOut(fresh, of: batch) }
+            let refused = book.withLock { book in
+                batch.orders.compactMap { order in
+                    book.refusal(order.sequence).map { OrderReply.Refusal(sequence: order.sequence, error: $0) }
+                }
+            }
+            return OrderReply(refused: refused, usage: node.quota.usage())
+        }
+    }
+
+    private func carryOut(_ orders: [Order], of batch: OrderBatch) async throws {
+        let victims = orders.flatMap(\.evict)
+        pulls.cancel(victims)
+        var changed = book.withLock { $0 }
+        changed.record(orders.map(\.sequence), term: batch.term)
+        let removed = try await node.catalog.carryOut(
+            term: batch.term, sequences: orders.map(\.sequence), forgetBelow: changed.oldest, evicting: victims)
+        book.withLock { $0 = changed }
+        await node.unlink(removed)
+        if !removed.isEmpty {
+            node.logger.debug(
+                "blobs given up", metadata: ["blobs": "\(removed.count)", "term": "\(batch.term)"])
+            watch.evicted(removed.keys)
+        }
+        try await accept(orders, of: batch)
+    }
+
+    /// Reserves room for the pulls, in order.
+    private func accept(_ orders: [Order], of batch: OrderBatch) async throws {
+        var lastEviction: [BlobID: Int64] = [:]
+        for order in orders { for blob in order.evict { lastEviction[blob] = order.sequence } }
+        let known = try await node.catalog.known(orders.compactMap(\.pull?.blob))
+        for order in orders {
+            guard let pull = order.pull else { continue }
+            do {
+                if let given = lastEviction[pull.blob], given > order.sequence {
+                    throw BrimError(.conflict, "a later order gives the blob up again", retryable: false)
+                }
+                try node.health.check()
+                let reservation = try node.quota.reserve(known[pull.blob] == nil ? pull.size : 0)
+                pulls.add(
+                    PullJob(
+                        term: batch.term, leader: batch.leader, sequence: order.sequence, pull: pull,
+                        reservation: reservation))
+            } catch let error as NoRoom {
+                let refusal = error.described(server: node.name)
+                book.withLock { $0.refuse(order.sequence, refusal) }
+            } catch let error as BrimError {
+                book.withLock { $0.refuse(order.sequence, error) }
+            }
+        }
+    }
+}
+
+/// Knows whether a report may still name blobs that have been given up since it was read.
+///
+/// A master that reads of such a blob would enter it again; so it is told once more that the blob is gone.
+final class ReportWatch: Sendable {
+    /// How long after its last page a report may still be at work in a master.
+    static let grace = Duration.seconds(60)
+
+    private let until = Mutex<ContinuousClock.Instant?>(nil)
+    private let outbox: Outbox
+
+    init(outbox: Outbox) { self.outbox = outbox }
+
+    /// A page of a report is about to be read.
+    func reporting() { until.withLock { $0 = .now + Self.grace } }
+
+    func evicted(_ blobs: some Collection<BlobID>) {
+        guard let end = until.withLock({ $0 }), .now < end else { return }
+        outbox.lost(blobs)
+    }
+}

@@ -1,0 +1,45 @@
+import Synchronization
+
+/// Wakes one loop that waits for work; signals given while it is busy are kept as one.
+final class Signal: Sendable {
+    private enum State {
+        /// Goes to any other.
+        case idle
+        /// Given before anybody waited; goes to `idle`.
+        case raised
+        /// Goes to `idle`.
+        case waiting(CheckedContinuation<Void, Never>)
+    }
+    private let state = Mutex(State.idle)
+
+    func raise() {
+        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            if case .waiting(let continuation) = state {
+                state = .idle
+                return continuation
+            }
+            state = .raised
+            return nil
+        }
+        waiter?.resume()
+    }
+
+    /// Returns once raised, or when the task is cancelled.
+    func wait() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isRaised = state.withLock { state in
+                    if case .idle = state, !Task.isCancelled {
+                        state = .waiting(continuation)
+                        return false
+                    }
+                    state = .idle
+                    return true
+                }
+                if isRaised { continuation.resume() }
+            }
+        } onCancel: {
+            raise()
+        }
+    }
+}
