@@ -63,8 +63,8 @@ final class SlaveNode: Sendable {
 
     /// Enters a quota in force, remembered over restarts.
     func apply(quota bytes: Int64) async throws {
-        guard quota.set(bytes) else { return }
-        logger.info("quota changed", metadata: ["quota": "\(bytes)"])
+        if quota.set(bytes) { logger.info("quota changed", metadata: ["quota": "\(bytes)"]) }
+        guard directory.identity.quota != bytes else { return }
         // Of two changes at once the later one is remembered.
         let quota = quota
         try await remember { $0.quota = quota.bytes }
