@@ -40,14 +40,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.0.0", traits: ["YAML"]),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.1.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.25.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.15.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.25.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
-        .package(url: "https://github.com/vapor/jwt-kit", from: "5.1.0"),
     ],
     targets: [
         .systemLibrary(
@@ -57,7 +58,7 @@ let package = Package(
         .target(name: "CCRC32C"),
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
         .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
-        .target(name: "BrimPlacement", dependencies: ["BrimModel", collections], swiftSettings: strict),
+        .target(name: "BrimPlacement", dependencies: ["BrimModel"], swiftSettings: strict),
         .target(
             name: "BrimMetadata", dependencies: ["MongoDriver", "BrimModel", "BrimPlacement", logging],
             swiftSettings: strict),
@@ -67,7 +68,9 @@ let package = Package(
                 "BrimModel", hummingbird, httpClient, logging, metrics, lifecycle,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
-                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ] + nio, swiftSettings: strict),
         .target(
             name: "BrimMaster",
@@ -91,7 +94,9 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "BrimTestKit",
-            dependencies: ["BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging],
+            dependencies: [
+                "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging,
+            ],
             swiftSettings: strict),
         .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
@@ -101,7 +106,8 @@ let package = Package(
         .testTarget(name: "BrimMasterTests", dependencies: ["BrimMaster", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], swiftSettings: strict),
         .testTarget(
-            name: "ScenarioTests", dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "brim"], swiftSettings: strict
+            name: "ScenarioTests", dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "brim"],
+            swiftSettings: strict
         ),
     ]
 )

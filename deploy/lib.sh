@@ -90,9 +90,9 @@ install_packages() {
     fi
     step "Installing $*"
     # The lists may be missing or old: only then are they fetched.
-    "${apt[@]}" install --yes --no-install-recommends "$@" >&2 </dev/null 2>/dev/null && return
-    "${apt[@]}" update >&2 </dev/null || warn "apt-get update failed; trying with the lists that are there."
-    "${apt[@]}" install --yes --no-install-recommends "$@" >&2 </dev/null ||
+    "${apt[@]}" install --yes --no-install-recommends "$@" >/dev/null 2>&1 </dev/null && return
+    "${apt[@]}" update >/dev/null </dev/null || warn "apt-get update failed; trying with the lists that are there."
+    "${apt[@]}" install --yes --no-install-recommends "$@" >/dev/null </dev/null ||
         die "apt-get could not install $*: see above."
 }
 
@@ -124,8 +124,10 @@ need_swift() {
     local swiftly="${SWIFTLY_BIN_DIR:-$HOME/.local/share/swiftly/bin}"
     if ! have swift && [[ -x $swiftly/swift ]]; then PATH=$swiftly:$PATH; fi
     have swift || die "Swift was not found: BrimFS is built with Swift 6.2 or newer. $advice"
-    found=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p') || true
-    read -r major minor _ <<<"$found 0 0"
+    # An unpacked toolchain may lack the libraries that its package manager needs.
+    swift build --version >/dev/null 2>&1 || install_packages libncurses6 libxml2 libedit2 tzdata
+    found=$(swift build --version 2>&1) || die "Swift does not run: $found. Install what it lacks."
+    read -r major minor < <(sed -nE 's/.*Swift ([0-9]+)\.([0-9]+).*/\1 \2/p' <<<"$found" && echo 0 0)
     ((major > 6 || (major == 6 && minor >= 2))) ||
         die "Swift ${major}.${minor} is too old: the packages BrimFS builds on (hummingbird, async-http-client, jwt-kit) need Swift 6.2 or newer. $advice"
 }

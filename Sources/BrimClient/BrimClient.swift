@@ -85,8 +85,9 @@ extension BrimClient {
         }
     }
 
+    // `attempt` escapes and is Sendable although it need not: the optimizer of Swift 6.3 crashes on the other form.
     private func askEach<Reply: Sendable>(
-        rounds: Int, _ attempt: (String) async throws -> Reply
+        rounds: Int, _ attempt: @escaping @Sendable (String) async throws -> Reply
     ) async throws -> Reply {
         var failure = BrimError(.unavailable, "no master answers")
         for round in 0..<rounds {

@@ -319,6 +319,9 @@ public protocol ReplicaStore: Sendable {
     /// another only if k < min(`maxCopies`, servers) and its size fits the (k+1)-th largest brim.
     func neediest(after: NeedyPosition?, limit: Int, brims: [Int64], maxCopies: Int) async throws -> [Entry]
 
+    /// Brings what people see of `neediest` in a shell up to date with the servers; of no effect on decisions.
+    func refreshViews(brims: [Int64], maxCopies: Int) async throws
+
     /// Copies on a server by surplus, most first, with at least `minSurplus`; ties in falling order of file id.
     func richest(on server: ServerName, minSurplus: Int, limit: Int) async throws -> [Victim]
 

@@ -29,19 +29,34 @@ struct Account: Sendable {
 
     // MARK: - Its word
 
-    /// Takes over what is known of the server; its usage only if it is not older than what was heard.
+    /// Takes over what is known of the server; its usage only if it is newer than what was heard.
     mutating func update(_ news: ServerSnapshot) {
-        let (used, free, boot, count) = (server.used, server.diskFree, server.usageBoot, server.usageCount)
+        let known = server
         server = news
-        (server.used, server.diskFree, server.usageBoot, server.usageCount) = (used, free, boot, count)
-        heard(used: news.used, diskFree: news.diskFree, boot: news.usageBoot, count: news.usageCount)
+        guard !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount else {
+            settling = 0
+            return
+        }
+        server.used = known.used
+        server.diskFree = known.diskFree
+        server.usageCount = known.usageCount
     }
 
-    mutating func heard(used: Int64, diskFree: Int64, boot: String, count: Int64) {
-        guard boot.isEmpty || boot != server.usageBoot || count > server.usageCount else { return }
-        (server.used, server.diskFree, server.usageBoot, server.usageCount) = (used, diskFree, boot, count)
+    /// Takes over the server's word unless it is older than one heard before. The same word again is news too: nothing
+    /// else has happened there. True when there is more room than was known of.
+    mutating func heard(_ usage: ServerUsage) -> Bool {
+        guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return false }
+        let before = roomToCome(below: server.quota)
+        server.used = usage.used
+        server.diskFree = usage.diskFree
+        server.usageBoot = usage.boot
+        server.usageCount = usage.count
         settling = 0
+        return roomToCome(below: server.quota) > before
     }
+
+    /// Whether writes are under way whose room may be counted twice: as granted, and as reserved by the server.
+    var isUnsettled: Bool { granted > 0 || settling > 0 }
 
     /// The server is no longer known: nothing goes there.
     mutating func close() {
@@ -95,9 +110,9 @@ struct Account: Sendable {
         min(limit - server.used, server.diskFree) - promised - settling - granted + evictingBytes
     }
 
-    /// Bytes to be freed so that `size` more fit below `limit`; an empty file always fits.
+    /// Bytes to be freed so that `size` more fit below `limit`.
     func lacking(_ size: Int64, below limit: Int64) -> Int64 {
-        size == 0 ? 0 : max(0, size - roomToCome(below: limit))
+        max(0, size - roomToCome(below: limit))
     }
 
     /// Share of the quota in use or promised.

@@ -8,6 +8,8 @@ import BrimModel
 struct Ledger: Sendable {
     private(set) var accounts: [ServerName: Account] = [:]
     private(set) var copies: [FileID: Copy] = [:]
+    /// Copies ordered so far.
+    private(set) var attempts = 0
     private var grants: [String: Grant] = [:]
     private var round = Round()
 
@@ -48,8 +50,9 @@ struct Ledger: Sendable {
         }
     }
 
-    mutating func heard(_ usage: ServerUsage, from server: ServerName) {
-        accounts[server]?.heard(used: usage.used, diskFree: usage.diskFree, boot: usage.boot, count: usage.count)
+    @discardableResult
+    mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
+        accounts[server]?.heard(usage) ?? false
     }
 
     // MARK: - Copies
@@ -57,6 +60,7 @@ struct Ledger: Sendable {
     mutating func ordered(_ plan: CopyPlan) {
         guard copies[plan.file.file] == nil else { return }
         copies[plan.file.file] = Copy(plan: plan)
+        attempts += 1
         round.ordered[plan.file.blob, default: []].insert(plan.target)
         for victim in plan.victims { mark(victim, on: plan.target) }
         accounts[plan.target]?.promise(plan)
@@ -80,9 +84,14 @@ struct Ledger: Sendable {
         if let source = plan.sources.first { accounts[source]?.serving -= 1 }
     }
 
+    /// What is under way to a server, by file.
+    func copies(to server: ServerName) -> [CopyPlan] {
+        copies.values.map(\.plan).filter { $0.target == server }.sorted { $0.file.file < $1.file.file }
+    }
+
     /// Forgets what is under way to a server and returns the copies.
     mutating func lost(_ server: ServerName) -> [CopyPlan] {
-        let plans = copies.values.map(\.plan).filter { $0.target == server }.sorted { $0.file.file < $1.file.file }
+        let plans = copies(to: server)
         for plan in plans { ended(plan, arrived: false) }
         accounts[server]?.evicting = [:]
         accounts[server]?.evictingBytes = 0

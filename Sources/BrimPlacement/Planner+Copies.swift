@@ -15,16 +15,21 @@ extension Planner {
         guard !sources.isEmpty, !open.isEmpty else { return .wait }
 
         let zones = Set(holders.filter(\.server.readable).map(\.server.zone))
-        func rank(_ account: Account) -> (Int, Double, Double, ServerName) {
-            (zones.contains(account.server.zone) ? 1 : 0, account.fill, account.server.load.peak, account.server.name)
+        func rank(_ account: Account) -> (Int, Int, Double, Double, ServerName) {
+            let server = account.server
+            return (
+                zones.contains(server.zone) ? 1 : 0, isOverloaded(server) ? 1 : 0, account.fill, server.load.peak,
+                server.name
+            )
         }
         if let best = open.filter({ hasRoom(file, $0) }).min(by: { rank($0) < rank($1) }) {
-            return .copy(CopyPlan(file: file, target: best.server.name, sources: sources))
+            return .copy(
+                CopyPlan(file: file, target: best.server.name, sources: sources, attempt: ledger.attempts))
         }
         // Room that is only busy is worth waiting for: filling it costs nobody a copy.
         if able.contains(where: { $0.server.receives && hasRoom(file, $0) }) { return .wait }
         func promise(_ account: Account) -> (Int, Int64, ServerName) {
-            let lacking = account.lacking(file.size, below: limit(account.server, surplus: file.surplus))
+            let lacking = account.lacking(file.size, below: limit(of: account.server, for: file))
             return (zones.contains(account.server.zone) ? 1 : 0, lacking, account.server.name)
         }
         return .makeRoom(open.sorted { promise($0) < promise($1) }.map(\.server.name))
@@ -34,7 +39,7 @@ extension Planner {
     /// it can never take one.
     public func bytesToFree(for file: NeedyFile, on server: ServerName) -> Int64 {
         guard let account = ledger.accounts[server], mayHold(file, account.server) else { return .max }
-        return account.lacking(file.size, below: limit(account.server, surplus: file.surplus))
+        return account.lacking(file.size, below: limit(of: account.server, for: file))
     }
 
     /// Chooses copies to give up for one more copy of a file.
@@ -56,13 +61,16 @@ extension Planner {
             guard let account = ledger.accounts[name], account.server.receives, mayHold(file, account.server),
                 accepts(file, account),
                 let choice = VictimChoice(
-                    freeing: account.lacking(file.size, below: limit(account.server, surplus: file.surplus)),
+                    freeing: account.lacking(file.size, below: limit(of: account.server, for: file)),
                     among: victims(on: name, atLeast: least, from: richest(name), sparing: file.file),
                     atMost: limits.maxVictims)
             else { continue }
             if best.map({ choice.isBetter(than: $0.choice) }) ?? true { best = (name, choice) }
         }
-        return best.map { CopyPlan(file: file, target: $0.server, sources: sources, victims: $0.choice.victims) }
+        return best.map {
+            CopyPlan(
+                file: file, target: $0.server, sources: sources, victims: $0.choice.victims, attempt: ledger.attempts)
+        }
     }
 
     /// Copies that may be given up on a server, as they are now: with enough surplus, not part of a copy under way, and
@@ -79,6 +87,8 @@ extension Planner {
         }
     }
 
+    func isOverloaded(_ server: ServerSnapshot) -> Bool { server.load.peak > limits.peakLoadLimit }
+
     /// Readable holders with a free slot: those up first, then the least busy.
     private func sources(of file: NeedyFile) -> [ServerName] {
         func rank(_ account: Account) -> (Int, Int, Double, ServerName) {
@@ -93,11 +103,15 @@ extension Planner {
     /// Whether the server, were it empty and idle, could take one more copy: it counts, lacks the file, is large enough.
     private func mayHold(_ file: NeedyFile, _ server: ServerSnapshot) -> Bool {
         (server.receives || server.counted) && !file.replicas.contains(server.name)
-            && file.size <= limit(server, surplus: file.surplus)
+            && file.size <= limit(of: server, for: file)
+    }
+
+    private func limit(of server: ServerSnapshot, for file: NeedyFile) -> Int64 {
+        limit(server, surplus: file.surplus, size: file.size)
     }
 
     private func hasRoom(_ file: NeedyFile, _ account: Account) -> Bool {
-        file.size == 0 || file.size <= account.room(below: limit(account.server, surplus: file.surplus))
+        file.size <= account.room(below: limit(of: account.server, for: file))
     }
 
     /// Whether the server is free to take one more copy now.
@@ -105,6 +119,6 @@ extension Planner {
         account.receiving < limits.maxTransfersPerTarget
             && (account.receiving == 0
                 || account.receivingBytes + file.size <= limits.maxBytesInFlightPerTarget)
-            && (file.surplus < 0 || account.server.load.peak <= limits.peakLoadLimit)
+            && (file.surplus < 0 || account.receiving == 0 || !isOverloaded(account.server))
     }
 }

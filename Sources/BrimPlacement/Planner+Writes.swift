@@ -11,7 +11,9 @@ extension Planner {
         size: Int64, copies: Int, n: Int, near: Set<ServerName> = [], excluding: Set<ServerName> = [],
         richest: (ServerName) -> [Victim] = { _ in [] }
     ) -> WritePlacement {
-        var open = ledger.accounts.values.filter { $0.server.receives && !excluding.contains($0.server.name) }
+        var open = ledger.accounts.values
+            .filter { $0.server.receives && !excluding.contains($0.server.name) }
+            .sorted { $0.server.name < $1.server.name }
         guard open.count >= copies else { return .tooFewServers(available: open.count) }
 
         var targets: [WriteTarget] = []
@@ -63,10 +65,10 @@ extension Planner {
             let server = account.server
             return (
                 near.contains(server.name) ? 0 : 1, zones.contains(server.zone) ? 1 : 0,
-                server.load.peak > limits.peakLoadLimit ? 1 : 0, account.fill, server.name
+                isOverloaded(server) ? 1 : 0, account.fill, server.name
             )
         }
-        return open.filter { size == 0 || size <= $0.room(below: $0.server.quota) }
+        return open.filter { size <= $0.room(below: $0.server.quota) }
             .min { rank($0) < rank($1) }?.server.name
     }
 

@@ -25,14 +25,29 @@ public struct Planner: Sendable {
     public mutating func update(servers: [ServerSnapshot]) { ledger.update(servers) }
 
     /// Takes over a server's latest word; older words of the same start are ignored.
-    public mutating func heard(_ usage: ServerUsage, from server: ServerName) { ledger.heard(usage, from: server) }
+    /// True when there is more room than was known of.
+    @discardableResult
+    public mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
+        ledger.heard(usage, from: server)
+    }
+
+    /// Whether writes are under way on one of these servers whose room may be counted twice until they have ended and the
+    /// server has spoken: as granted, and as reserved there.
+    public func isUnsettled(_ servers: [ServerName]) -> Bool {
+        servers.contains { ledger.accounts[$0]?.isUnsettled == true }
+    }
 
     /// What is known of a server, with the latest usage heard.
     public func server(_ name: ServerName) -> ServerSnapshot? { ledger.accounts[name]?.server }
 
-    /// The brims of the counted servers, falling: what the store's `neediest` takes to leave out capped files.
+    /// How large a file each counted server may hold, or holds already, in bytes, falling: what the store's `neediest`
+    /// takes to leave out capped files.
+    ///
+    /// Not just the brims: files at risk may use the headroom, and a server whose quota was lowered may hold files larger
+    /// than that. Every holder is so counted as large enough, and "more servers are large enough than hold it" means
+    /// that one without a copy is.
     public var countedBrims: [Int64] {
-        ledger.accounts.values.filter(\.server.counted).map(\.server.brim).sorted(by: >)
+        ledger.accounts.values.filter(\.server.counted).map { max($0.server.quota, $0.server.used) }.sorted(by: >)
     }
 
     /// Receiving servers that use more than their brim, deletions under way taken off; most above it first.
@@ -84,7 +99,7 @@ public struct Planner: Sendable {
     public var copiesUnderWay: Int { ledger.copies.count }
 
     public func copiesUnderWay(to server: ServerName) -> [CopyPlan] {
-        ledger.copies.values.map(\.plan).filter { $0.target == server }
+        ledger.copies(to: server)
     }
 
     // MARK: - Rest
@@ -96,8 +111,9 @@ public struct Planner: Sendable {
     public func atRest(level: Int, smallest: Int64, richestSurplus: [ServerName: Int]) -> Bool {
         let least = leastVictimSurplus(for: level)
         return ledger.accounts.values.allSatisfy { account in
-            guard account.server.receives, smallest <= limit(account.server, surplus: level) else { return true }
-            if account.lacking(smallest, below: limit(account.server, surplus: level)) == 0 { return false }
+            let limit = limit(account.server, surplus: level, size: smallest)
+            guard account.server.receives, smallest <= limit else { return true }
+            if account.lacking(smallest, below: limit) == 0 { return false }
             return richestSurplus[account.server.name].map { $0 < least } ?? true
         }
     }
@@ -107,6 +123,8 @@ public struct Planner: Sendable {
     /// The least surplus of a copy that may be given up for one more copy of a file with this surplus.
     public func leastVictimSurplus(for surplus: Int) -> Int { max(surplus + 2, floor + 1) }
 
-    /// Bytes up to which a server may be filled for a file of this surplus: headroom is for files at risk.
-    func limit(_ server: ServerSnapshot, surplus: Int) -> Int64 { surplus < 0 ? server.quota : server.brim }
+    /// Bytes up to which a server may be filled for a file: headroom is for files at risk, and for those that take none.
+    func limit(_ server: ServerSnapshot, surplus: Int, size: Int64) -> Int64 {
+        surplus < 0 || size == 0 ? server.quota : server.brim
+    }
 }

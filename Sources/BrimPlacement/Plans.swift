@@ -8,7 +8,7 @@ public struct PlannerLimits: Sendable, Hashable {
     public var maxTransfersPerSource = 64
     /// Bytes under way to one server; one copy of any size is always allowed.
     public var maxBytesInFlightPerTarget: Int64 = 256 << 20
-    /// A server with a busier peak (0–1) gets no copy that is not at risk.
+    /// A server with a busier peak (0–1) is taken last, and gets copies of files that are not at risk one at a time.
     public var peakLoadLimit = 0.95
     /// The most counted copies a file is given.
     public var maxCopies = 16
@@ -26,12 +26,17 @@ public struct CopyPlan: Sendable, Hashable {
     public var sources: [ServerName]
     /// Copies on the target to be given up first.
     public var victims: [Victim]
+    /// Tells this plan from an earlier one of the same words, whose late answer must not be taken for this one's.
+    public var attempt: Int
 
-    public init(file: NeedyFile, target: ServerName, sources: [ServerName], victims: [Victim] = []) {
+    public init(
+        file: NeedyFile, target: ServerName, sources: [ServerName], victims: [Victim] = [], attempt: Int = 0
+    ) {
         self.file = file
         self.target = target
         self.sources = sources
         self.victims = victims
+        self.attempt = attempt
     }
 }
 

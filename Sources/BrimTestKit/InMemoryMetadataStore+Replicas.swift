@@ -15,6 +15,8 @@ extension InMemoryMetadataStore {
             .prefix(limit).map(\.entry)
     }
 
+    public func refreshViews(brims: [Int64], maxCopies: Int) {}
+
     public func richest(on server: ServerName, minSurplus: Int, limit: Int) -> [Victim] {
         files.lazy
             .filter { $1.replicas.contains(server) && $1.surplus >= minSurplus }

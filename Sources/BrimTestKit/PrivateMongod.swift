@@ -97,7 +97,7 @@ public final class PrivateMongod: Sendable {
     }
 
     /// `BRIM_MONGOD`, else on PATH, else the newest below the cache directory where `deploy/get-mongod` puts it.
-    private static func findBinary() throws -> String {
+    static func findBinary() throws -> String {
         let environment = ProcessInfo.processInfo.environment
         if let path = environment["BRIM_MONGOD"], !path.isEmpty { return path }
         let files = FileManager.default

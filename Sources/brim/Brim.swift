@@ -36,6 +36,7 @@ struct Brim: AsyncParsableCommand {
                 subcommands: [
                     StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
                 ]),
+            CommandGroup(name: "Daemons", subcommands: [UpCommand.self, MasterCommand.self, SlaveCommand.self]),
         ])
 
     static func main() async {
@@ -44,7 +45,7 @@ struct Brim: AsyncParsableCommand {
             var parsed = try await asyncParseAsRoot()
             if let command = parsed as? any BrimCommand {
                 wantsJSON = command.global.json
-                StderrLog.bootstrap(level: command.global.logLevel ?? command.usualLogLevel)
+                StderrLog.bootstrap(level: command.global.level ?? command.usualLogLevel)
                 try await command.runUntilInterrupted()
             } else if var command = parsed as? any AsyncParsableCommand {
                 try await command.run()

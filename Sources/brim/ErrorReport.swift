@@ -3,6 +3,12 @@ import BrimModel
 import BrimWire
 import Foundation
 
+/// Wrong usage that shows only when variables and settings files have been read.
+struct UsageError: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
+}
+
 /// How a failure is told, and with which exit status the process ends.
 struct ErrorReport {
     private let error: any Error
@@ -14,6 +20,10 @@ struct ErrorReport {
         if let failure = error as? BrimError {
             Self.tell(failure, asJSON: asJSON)
             return 1
+        }
+        if let usage = error as? UsageError {
+            Self.tell(BrimError(.invalid, usage.message), asJSON: asJSON)
+            return 2
         }
         if error is CancellationError {
             Self.tell(BrimError(.internal, "interrupted"), asJSON: asJSON)

@@ -105,9 +105,13 @@ struct Settings: Sendable {
             layers.append(Layer(name: path, provider: try await FileProvider<YAMLSnapshot>(filePath: FilePath(path))))
         } catch {
             throw BrimError(
-                .invalid, "the settings file '\(path)' cannot be read: \(error)",
+                .invalid, "the settings file '\(path)' cannot be read: \(Self.withoutFullStop("\(error)"))",
                 advice: "It holds lines such as 'master: http://127.0.0.1:4242'")
         }
+    }
+
+    private static func withoutFullStop(_ text: String) -> String {
+        text.hasSuffix(".") ? String(text.dropLast()) : text
     }
 
     private static func text(_ key: String, in layer: Layer) throws -> String? {

@@ -22,11 +22,11 @@ public final class LocalFile: Sendable {
         descriptor = try Posix.check("read", path) { open(path, O_RDONLY | O_CLOEXEC) }
     }
 
-    /// Makes a file that must not exist yet, to be written.
-    init(creating path: String) throws {
-        self.path = path
+    /// Makes a file that must not exist yet, to be written; messages speak of `name`.
+    init(creating path: String, for name: String) throws {
+        self.path = name
         closes = true
-        descriptor = try Posix.check("write", path) { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
+        descriptor = try Posix.check("write", name) { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
     }
 
     /// Opens an existing pipe or device to be written.

@@ -15,7 +15,7 @@ final class NewFile: ByteSink {
         (self.target, temporary, directory, file) = try await blocking {
             let target = Self.followLink(target)
             let temporary = Self.temporaryPath(for: target)
-            return (target, temporary, LocalPath.parent(of: target), try LocalFile(creating: temporary))
+            return (target, temporary, LocalPath.parent(of: target), try LocalFile(creating: temporary, for: target))
         }
     }
 

@@ -101,6 +101,7 @@ struct FileUpload {
                     "An upload failed on the way",
                     metadata: ["path": "\(request.path)", "error": "\(problem.error)"])
                 failure = problem.error
+                try await Task.sleep(for: .milliseconds(100 << attempt))
                 avoid += problem.suspects.filter { !avoid.contains($0) }
             }
         }

@@ -14,14 +14,13 @@ enum LibraryLog {
             metadata: domain.map { ["mongoc.domain": "\(String(cString: $0))"] })
     }
 
+    /// What the library calls errors reaches callers as errors of their operations; what it calls warnings is usual, such
+    /// as the end of a transaction that the server has ended already.
     private static func level(_ level: Int32) -> Logger.Level {
         switch level {
-        case 0: .error
+        case 0: .warning
         case 1: .critical
-        case 2: .warning
-        case 3: .notice
-        case 4: .info
-        case 5: .debug
+        case 2...5: .debug
         default: .trace
         }
     }

@@ -62,6 +62,10 @@ struct PutCommand: ClientCommand {
     func run(_ client: BrimClient) async throws {
         let target = try target()
         let goesInside = try await self.goesInside(target, client)
+        if goesInside, sources.contains(where: \.isStream) {
+            throw BrimError(
+                .isDirectory, "'\(target.path)' is a directory", advice: "Name the file that standard input goes to")
+        }
         let bar = ProgressBar()
         defer { bar.clear() }
         let progress = bar.progress

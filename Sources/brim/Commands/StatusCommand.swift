@@ -25,24 +25,31 @@ struct StatusCommand: ClientCommand {
 
     func run(_ client: BrimClient) async throws {
         guard watch else { return try show(try await client.status()) }
-        do {
-            while true {
-                let status = try await client.status()
-                if global.json {
-                    try Console.printJSON(status, indented: false)
-                } else if Console.outputIsTerminal {
-                    // Home, the lines each cleared to their end, then what is left of the former screen.
-                    let lines = StatusScreen(status).lines().map { $0 + "\u{1B}[K\n" }.joined()
-                    print("\u{1B}[H\(lines)\u{1B}[J", terminator: "")
-                } else {
-                    print(StatusScreen(status).line())
-                }
-                Console.flush()
-                try await Task.sleep(for: .seconds(1))
+        // Ctrl-C, which cancels, is how it is meant to end.
+        while !Task.isCancelled {
+            do {
+                try showAnew(try await client.status())
+            } catch let error as BrimError where error.retryable {
+                ErrorReport.tell(error, asJSON: global.json)
+            } catch {
+                if Task.isCancelled { return }
+                throw error
             }
-        } catch is CancellationError {
-            // Ctrl-C is how it is meant to end.
+            try? await Task.sleep(for: .seconds(1))
         }
+    }
+
+    private func showAnew(_ status: StatusReply) throws {
+        if global.json {
+            try Console.printJSON(status, indented: false)
+        } else if Console.outputIsTerminal {
+            // Home, the lines each cleared to their end, then what is left of the former screen.
+            let lines = StatusScreen(status).lines().map { $0 + "\u{1B}[K\n" }.joined()
+            print("\u{1B}[H\(lines)\u{1B}[J", terminator: "")
+        } else {
+            print(StatusScreen(status).line())
+        }
+        Console.flush()
     }
 
     private func show(_ status: StatusReply) throws {

@@ -1,0 +1,35 @@
+import BrimModel
+import BrimWire
+import Foundation
+
+/// What a master needs to know to start.
+public struct MasterConfiguration: Sendable {
+    /// Where it listens; port 0 takes any free one.
+    public var listen: HostPort
+    /// Whether the next free port is taken when the one asked for is in use.
+    public var fallbackPorts: Bool
+    /// URI of a MongoDB replica set (version 5 or newer); nil: a mongod of its own, below `dataDirectory`.
+    public var mongodb: String?
+    /// The database's name.
+    public var database: String
+    /// Used only with a mongod of its own.
+    public var dataDirectory: URL
+    /// The mongod to start; nil: looked for on PATH and in the cache directory.
+    public var mongodPath: String?
+    public var settings: SwarmSettings
+    public var keys: SwarmKeys
+
+    public init(
+        listen: HostPort, fallbackPorts: Bool = false, mongodb: String? = nil, database: String = "brim",
+        dataDirectory: URL, mongodPath: String? = nil, settings: SwarmSettings = SwarmSettings(), keys: SwarmKeys
+    ) {
+        self.listen = listen
+        self.fallbackPorts = fallbackPorts
+        self.mongodb = mongodb
+        self.database = database
+        self.dataDirectory = dataDirectory
+        self.mongodPath = mongodPath
+        self.settings = settings
+        self.keys = keys
+    }
+}

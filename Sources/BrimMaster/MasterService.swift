@@ -1,0 +1,78 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Foundation
+import Hummingbird
+import Logging
+import ServiceLifecycle
+
+/// A master: serves the namespace, watches servers and runs replication. Holds no state of its own: its state is MongoDB.
+public final class MasterService: Service {
+    private let configuration: MasterConfiguration
+    private let logger: Logger
+    private let address = Promise<String>()
+
+    public init(configuration: MasterConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// The URL it serves on, for clients on this machine; waits until it serves.
+    public var url: String {
+        get async throws { try await address.value }
+    }
+
+    /// Runs until cancelled or shut down gracefully; ends its mongod last. Throws when it cannot start.
+    public func run() async throws {
+        do {
+            try await runAll()
+        } catch {
+            address.fail(error)
+            throw error
+        }
+        address.fail(BrimError(.unavailable, "the master has stopped"))
+    }
+
+    private func runAll() async throws {
+        guard configuration.mongodb == nil else {
+            return try await serve(mongodb: configuration.mongodb ?? "")
+        }
+        let supervisor = MongodSupervisor(
+            executable: try MongodLocator.locate(explicit: configuration.mongodPath),
+            directory: configuration.dataDirectory.appendingPathComponent("mongodb"), logger: logger)
+        do {
+            let uri = try await supervisor.start()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await supervisor.run() }
+                do {
+                    try await serve(mongodb: uri)
+                } catch {
+                    await supervisor.stop()
+                    throw error
+                }
+                await supervisor.stop()
+                try await group.waitForAll()
+            }
+        } catch {
+            await supervisor.stop()
+            throw error
+        }
+    }
+
+    private func serve(mongodb: String) async throws {
+        let store = try MongoMetadataStore.connect(
+            uri: mongodb, database: configuration.database, logger: logger)
+        let peers = PeerClient(logger: logger)
+        do {
+            let master = try await Master(configuration: configuration, store: store, peers: peers, logger: logger)
+            try await master.run(address: address)
+        } catch {
+            await peers.shutdown()
+            await store.close()
+            throw error
+        }
+        await peers.shutdown()
+        await store.close()
+    }
+}

@@ -1,0 +1,60 @@
+import BrimMetadata
+import BrimModel
+import Logging
+import ServiceLifecycle
+
+/// Gathers the commits of concurrent writers: while one batch is on its way to MongoDB the next one collects, so that
+/// throughput is not bound by one journal sync per file.
+actor Committer: Service {
+    /// Commits in one transaction.
+    static let batch = 200
+    /// Commits that may wait; beyond it a writer is told to try again.
+    static let queue = 10_000
+
+    private struct Waiting {
+        var write: BlobCommit
+        var reply: CheckedContinuation<CommitOutcome, any Error>
+    }
+
+    private let store: any MetadataStore
+    private let views: ViewKeeper
+    private var waiting: [Waiting] = []
+    private let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    private var closed = false
+
+    init(store: any MetadataStore, views: ViewKeeper) {
+        self.store = store
+        self.views = views
+    }
+
+    /// Returns when the write is durable in MongoDB. Throws what made it fail.
+    func commit(_ write: BlobCommit) async throws -> CommitOutcome {
+        guard !closed else { throw BrimError(.unavailable, "this master is stopping", advice: "Try another one") }
+        guard waiting.count < Self.queue else {
+            throw BrimError(.unavailable, "\(Self.queue) commits are waiting already", advice: "Try again in a moment")
+        }
+        return try await withCheckedThrowingContinuation { continuation in
+            waiting.append(Waiting(write: write, reply: continuation))
+            wakeup.yield()
+        }
+    }
+
+    func run() async throws {
+        for await _ in wakeups.cancelOnGracefulShutdown() {
+            while !waiting.isEmpty { await flush() }
+        }
+        closed = true
+        while !waiting.isEmpty { await flush() }
+    }
+
+    private func flush() async {
+        let batch = Array(waiting.prefix(Self.batch))
+        waiting.removeFirst(batch.count)
+        do {
+            let outcomes = try await store.commit(batch.map(\.write), view: try await views.current())
+            for (item, outcome) in zip(batch, outcomes) { item.reply.resume(with: outcome.mapError { $0 }) }
+        } catch {
+            for item in batch { item.reply.resume(throwing: error) }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+
+extension NamespaceService {
+    /// Removes what is at a path; a directory that has entries only when `recursive`. Entries made in the tree meanwhile
+    /// are removed with it, or keep it alive when they come without end (`.notEmpty`).
+    func remove(_ path: BrimPath, recursive: Bool) async throws -> RemoveReply {
+        let entry = try await entry(at: path)
+        guard !path.isRoot else {
+            throw BrimError(.invalid, "/ cannot be removed", advice: "Name what is in it")
+        }
+        var reply = RemoveReply(files: 0, directories: 0)
+        for _ in 0..<Self.removeAttempts {
+            if entry.type == .directory, recursive { try await empty(entry.id, &reply) }
+            let current = try await store.entry(entry.id) ?? entry
+            switch try await store.remove([current]).first ?? nil {
+            case nil:
+                if entry.type == .directory { reply.directories += 1 } else { reply.files += 1 }
+                return reply
+            case let error? where error.code == .notEmpty && !recursive:
+                throw BrimError(.notEmpty, "\(path) is not empty", advice: "Use -r to remove all that is in it")
+            case let error? where error.code == .conflict || error.code == .notEmpty:
+                continue
+            case let error?:
+                throw error
+            }
+        }
+        throw BrimError(
+            .conflict, "\(path) keeps changing while it is removed", advice: "Stop those who write there and try again")
+    }
+
+    /// Removes everything below a directory, deepest first; gives up on one that fills as fast as it is emptied.
+    private func empty(_ directory: FileID, _ reply: inout RemoveReply) async throws {
+        var idle = 0
+        while idle < Self.removeAttempts {
+            let page = try await store.list(directory, after: nil, limit: Limits.pageEntries)
+            if page.isEmpty { return }
+            for entry in page where entry.type == .directory { try await empty(entry.id, &reply) }
+            // Emptying a directory has changed it: what is removed is the entry as it is now.
+            let current =
+                page.contains { $0.type == .directory }
+                ? try await store.list(directory, after: nil, limit: Limits.pageEntries) : page
+            let failures = try await store.remove(current)
+            for (entry, failure) in zip(current, failures) where failure == nil {
+                if entry.type == .directory { reply.directories += 1 } else { reply.files += 1 }
+            }
+            idle = failures.contains { $0 == nil } ? 0 : idle + 1
+        }
+    }
+
+    static let removeAttempts = 20
+}

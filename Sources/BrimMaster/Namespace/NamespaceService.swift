@@ -1,0 +1,244 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+
+/// The namespace as clients see it: paths in, entries and clear errors out.
+struct NamespaceService: Sendable {
+    let store: any MetadataStore
+    let views: ViewKeeper
+
+    // MARK: - Looking
+
+    /// The entry at a path. Throws `.notFound`, naming the first missing component, or `.notDirectory`.
+    func entry(at path: BrimPath) async throws -> Entry {
+        let found = try await store.resolve(path)
+        guard found.count == path.components.count + 1, let entry = found.last else {
+            throw try missing(path, found)
+        }
+        return entry
+    }
+
+    /// The entry at a path, which must be a directory.
+    func directory(at path: BrimPath) async throws -> Entry {
+        let entry = try await entry(at: path)
+        guard entry.type == .directory else { throw Self.notDirectory(path) }
+        return entry
+    }
+
+    /// The file at a path, with its content.
+    func file(at path: BrimPath) async throws -> (entry: Entry, content: FileContent) {
+        let entry = try await entry(at: path)
+        guard let content = entry.content else {
+            throw entry.type == .directory
+                ? Self.isDirectory(path)
+                : BrimError(
+                    .isDirectory, "\(path) is a symbolic link to \(entry.target ?? "?")", advice: "Use its target")
+        }
+        return (entry, content)
+    }
+
+    func stat(_ path: BrimPath) async throws -> FileStat {
+        FileStat(path: path.description, entry: try await entry(at: path))
+    }
+
+    /// One page of a listing.
+    func list(_ path: BrimPath, after: EntryName?, limit: Int) async throws -> ListReply {
+        let entry = try await directory(at: path)
+        let page = try await store.list(entry.id, after: after, limit: limit)
+        let items = page.compactMap { entry in entry.name.map { ListItem(name: $0, entry: entry) } }
+        return ListReply(entries: items, next: page.count == limit ? page.last?.name : nil)
+    }
+
+    /// Adds up a whole tree, a level of directories at a time.
+    func usage(_ path: BrimPath) async throws -> UsageReply {
+        let entry = try await entry(at: path)
+        guard entry.type == .directory else {
+            let size = entry.content?.size ?? 0
+            return UsageReply(
+                path: path.description, files: entry.content == nil ? 0 : 1, directories: 0, bytes: size,
+                storedBytes: size * Int64(entry.content?.k ?? 0))
+        }
+        var total = UsageReply(path: path.description, files: 0, directories: 1, bytes: 0, storedBytes: 0)
+        var pending = [entry.id]
+        while !pending.isEmpty {
+            let batch = Array(pending.suffix(Self.directoryBatch))
+            pending.removeLast(batch.count)
+            let sum = try await store.summarize(batch)
+            total.files += sum.files
+            total.bytes += sum.bytes
+            total.storedBytes += sum.storedBytes
+            total.directories += Int64(sum.subdirectories.count)
+            pending += sum.subdirectories
+        }
+        return total
+    }
+
+    // MARK: - Changing
+
+    /// Makes a directory. With `parents`, missing parents are made and an existing directory is no error.
+    func makeDirectory(
+        _ path: BrimPath, parents: Bool, mode: Int?, modified: Timestamp?
+    ) async throws -> (stat: FileStat, created: Bool) {
+        let found = try await store.resolve(path)
+        if found.count == path.components.count + 1, let entry = found.last {
+            guard entry.type == .directory else {
+                throw BrimError(.exists, "\(path) exists and is not a directory", advice: "Choose another name")
+            }
+            guard parents else { throw BrimError(.exists, "\(path) exists already", advice: "Use -p if that is fine") }
+            return (FileStat(path: path.description, entry: entry), false)
+        }
+        guard parents || found.count == path.components.count else { throw try missing(path, found) }
+        let made = try await makeMissing(path, found, mode: mode, modified: modified)
+        return (FileStat(path: path.description, entry: made), true)
+    }
+
+    /// The directory at a path, made with its parents where missing.
+    func ensureDirectory(_ path: BrimPath) async throws -> Entry {
+        let found = try await store.resolve(path)
+        if found.count == path.components.count + 1, let entry = found.last {
+            guard entry.type == .directory else { throw Self.notDirectory(path) }
+            return entry
+        }
+        return try await makeMissing(path, found, mode: nil, modified: nil)
+    }
+
+    func makeSymlink(
+        _ path: BrimPath, target: String, parents: Bool, modified: Timestamp?
+    ) async throws -> FileStat {
+        guard let parent = path.parent, let name = path.name else {
+            throw BrimError(.exists, "/ exists already", advice: "Choose another name")
+        }
+        guard !target.isEmpty, target.utf8.count <= Limits.symlinkBytes, !target.utf8.contains(0) else {
+            throw BrimError(
+                .invalid, "the target of a symbolic link must have 1 to \(Limits.symlinkBytes) bytes, no NUL")
+        }
+        let directory = parents ? try await ensureDirectory(parent) : try await directory(at: parent)
+        let entry = try await store.create(
+            NewEntry(
+                place: EntryPlace(parent: directory.id, name: name), type: .symlink, mode: 0o777,
+                modified: modified ?? .now, target: target))
+        return FileStat(path: path.description, entry: entry)
+    }
+
+    func rename(_ from: BrimPath, to: BrimPath, replace: Bool) async throws -> FileStat {
+        guard let fromName = from.name, let toName = to.name, let toParent = to.parent else {
+            throw BrimError(.invalid, "/ cannot be moved or replaced", advice: "Name something below it")
+        }
+        guard from == to || !from.contains(to) else {
+            throw BrimError(.invalid, "\(from) cannot be moved below itself", advice: "Choose another target")
+        }
+        let entry = try await entry(at: from)
+        guard let fromParent = entry.parent else { throw BrimError(.invalid, "/ cannot be moved") }
+        if from == to { return FileStat(path: to.description, entry: entry) }
+        let directory = try await directory(at: toParent)
+        let moved = try await store.rename(
+            entry.id, from: EntryPlace(parent: fromParent, name: fromName),
+            to: EntryPlace(parent: directory.id, name: toName), replace: replace)
+        return FileStat(path: to.description, entry: moved)
+    }
+
+    func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
+        let entry = try await entry(at: path)
+        if let n = request.n { try Self.checkCopies(n) }
+        if let mode = request.mode { try Self.checkMode(mode) }
+        let attributes = request.attributes ?? [:]
+        try Self.checkAttributes(entry.attributes.count, attributes)
+        let changed = try await store.update(
+            entry.id,
+            EntryChange(n: request.n, attributes: attributes, mode: request.mode, modified: request.modified),
+            view: try await views.current())
+        return FileStat(path: path.description, entry: changed)
+    }
+
+    // MARK: - Rules
+
+    static func checkCopies(_ n: Int) throws {
+        guard (1...Limits.maxCopies).contains(n) else {
+            throw BrimError(.invalid, "n is \(n)", advice: "Ask for 1 to \(Limits.maxCopies) copies")
+        }
+    }
+
+    static func checkMode(_ mode: Int) throws {
+        guard (0...0o7777).contains(mode) else {
+            throw BrimError(.invalid, "the mode is \(mode)", advice: "Permission bits go from 0 to 4095 (07777)")
+        }
+    }
+
+    static func checkAttributes(_ present: Int, _ change: [String: AttributeValue?]) throws {
+        guard present + change.values.filter({ $0 != nil }).count <= Limits.attributeCount else {
+            throw BrimError(.invalid, "a file has at most \(Limits.attributeCount) attributes")
+        }
+        for (name, value) in change {
+            guard !name.isEmpty, name.utf8.count <= Limits.attributeBytes, !name.hasPrefix("$"),
+                !name.contains("."), !name.utf8.contains(0)
+            else {
+                throw BrimError(
+                    .invalid, "'\(name.prefix(64))' is not a name for an attribute",
+                    advice: "Use 1 to \(Limits.attributeBytes) bytes without '.', NUL or a leading '$'")
+            }
+            if case .string(let text)? = value, text.utf8.count > Limits.attributeBytes {
+                throw BrimError(.invalid, "the attribute '\(name)' is longer than \(Limits.attributeBytes) bytes")
+            }
+        }
+    }
+
+    static func isDirectory(_ path: BrimPath) -> BrimError {
+        BrimError(.isDirectory, "\(path) is a directory", advice: "Name a file, or use -r for a whole tree")
+    }
+
+    static func notDirectory(_ path: BrimPath) -> BrimError {
+        BrimError(.notDirectory, "\(path) is not a directory", advice: "Name a directory")
+    }
+
+    // MARK: - Details
+
+    static let directoryBatch = 200
+
+    /// Why `path` could not be resolved beyond `found`.
+    private func missing(_ path: BrimPath, _ found: [Entry]) throws -> BrimError {
+        let reached = try BrimPath(Array(path.components.prefix(max(0, found.count - 1))))
+        if let last = found.last, last.type != .directory { return Self.notDirectory(reached) }
+        let absent = try BrimPath(Array(path.components.prefix(found.count)))
+        return BrimError(.notFound, "\(absent) does not exist", advice: absent == path ? nil : "Make it with mkdir -p")
+    }
+
+    /// Makes the directories of `path` beyond those in `found`; one made by somebody else meanwhile is taken as it is.
+    private func makeMissing(
+        _ path: BrimPath, _ found: [Entry], mode: Int?, modified: Timestamp?
+    ) async throws -> Entry {
+        guard var current = found.last else { throw BrimError(.internal, "the root directory is missing") }
+        guard current.type == .directory else { throw try missing(path, found) }
+        if let mode { try Self.checkMode(mode) }
+        for (index, name) in path.components.enumerated().dropFirst(found.count - 1) {
+            let last = index == path.components.count - 1
+            let place = EntryPlace(parent: current.id, name: name)
+            do {
+                current = try await store.create(
+                    NewEntry(
+                        place: place, type: .directory, mode: (last ? mode : nil) ?? 0o755,
+                        modified: (last ? modified : nil) ?? .now))
+            } catch let error as BrimError where error.code == .exists {
+                current = try await madeByAnother(place, path: path, depth: index + 1)
+            }
+        }
+        return current
+    }
+
+    /// The directory that somebody else has just made. Its name is taken a moment before a majority knows of it and reads
+    /// show it.
+    private func madeByAnother(_ place: EntryPlace, path: BrimPath, depth: Int) async throws -> Entry {
+        for _ in 0..<Self.visibilityChecks {
+            guard let entry = try await store.entry(at: place) else {
+                try await Task.sleep(for: .milliseconds(10))
+                continue
+            }
+            guard entry.type == .directory else {
+                throw Self.notDirectory(try BrimPath(Array(path.components.prefix(depth))))
+            }
+            return entry
+        }
+        throw BrimError(.conflict, "\(path) is being changed by others", advice: "Try again")
+    }
+
+    private static let visibilityChecks = 200
+}

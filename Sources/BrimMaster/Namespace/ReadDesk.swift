@@ -1,0 +1,52 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+
+/// Tells readers where a file's copies are, best first, each with a token for this one blob.
+struct ReadDesk: Sendable {
+    /// How long a reader may take to begin.
+    static let lifetime = Duration.seconds(3600)
+
+    let namespace: NamespaceService
+    let roster: Roster
+    let keys: SwarmKeys
+
+    /// The copies that can be read now. Throws `.unavailable` when no holder answers.
+    func plan(_ path: BrimPath, readerHost: String?) async throws -> ReadPlan {
+        let (entry, content) = try await namespace.file(at: path)
+        let holders = await holders(of: content).filter { $0.state != .down }
+        guard !holders.isEmpty else {
+            let names = content.replicas.map(\.rawValue).joined(separator: ", ")
+            throw BrimError(
+                .unavailable, "no server that holds \(path) answers (\(names.isEmpty ? "there is none" : names))",
+                advice: "Start one of them again")
+        }
+        let grant = ReadGrant(blob: content.blob, version: content.version, name: entry.name?.text ?? "")
+        let token = try keys.sign(.read(grant, lifetime: Self.lifetime))
+        return ReadPlan(
+            file: FileStat(path: path.description, entry: entry),
+            copies: Self.bestFirst(holders, readerHost: readerHost).map {
+                ReadPlan.Copy(server: $0.name, url: "http://\($0.address)/v1/blobs/\(content.blob)?token=\(token)")
+            })
+    }
+
+    /// The servers that hold a file, whether or not they answer.
+    func locations(_ path: BrimPath) async throws -> [Location] {
+        let (_, content) = try await namespace.file(at: path)
+        return await holders(of: content).map { Location(server: $0.name, address: $0.address, state: $0.state) }
+    }
+
+    private func holders(of content: FileContent) async -> [ServerRecord] {
+        let members = await roster.members
+        return content.replicas.compactMap { members[$0]?.record }
+    }
+
+    /// Servers that are up before suspect ones, the reader's own machine first, then the least loaded.
+    static func bestFirst(_ servers: [ServerRecord], readerHost: String?) -> [ServerRecord] {
+        func rank(_ server: ServerRecord) -> (Int, Int, Int, Double) {
+            let host = server.address.split(separator: ":").dropLast().joined(separator: ":")
+            return (server.state == .up ? 0 : 1, host == readerHost ? 0 : 1, server.load.transfers, server.load.peak)
+        }
+        return servers.shuffled().sorted { rank($0) < rank($1) }
+    }
+}

@@ -1,0 +1,136 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+
+/// Grants writes and commits them.
+struct WriteDesk: Sendable {
+    /// How long a writer may take from the grant to the commit.
+    static let lifetime = Duration.seconds(6 * 3600)
+
+    let namespace: NamespaceService
+    let store: any MetadataStore
+    let roster: Roster
+    let room: RoomKeeper
+    let committer: Committer
+    let keys: SwarmKeys
+    let settings: SwarmSettings
+    let ids: BlobIDSource
+    /// Rung when a file was written, and when an overwrite left a tombstone.
+    let changed: Bell
+    let removed: Bell
+
+    /// Chooses targets for a write and returns the URL to send its bytes to. Makes missing parents. Throws `.isDirectory`,
+    /// `.precondition`, `.full`, `.unavailable`, `.invalid`.
+    func grant(_ request: WriteRequest, writerHost: String?) async throws -> WritesReply.Item {
+        try check(request)
+        guard let name = request.path.name, let parentPath = request.path.parent else {
+            throw NamespaceService.isDirectory(request.path)
+        }
+        let parent = try await namespace.ensureDirectory(parentPath)
+        let present = try await store.entry(at: EntryPlace(parent: parent.id, name: name))
+        try checkPresent(present, request)
+        let n = request.n ?? present?.content?.n ?? settings.copies
+        let id = ids.request()
+        let targets = try await room.place(
+            request: id, size: request.size ?? 0, n: n, avoid: Set(request.avoid ?? []), writerHost: writerHost)
+        guard let first = targets.first else {
+            throw BrimError(.unavailable, "no server is up", advice: "Start a slave, or wait until one has joined")
+        }
+        let grant = WriteGrant(
+            request: id, blob: ids.next(), parent: parent.id, name: name, path: request.path.description,
+            size: request.size, targets: targets, mode: request.mode ?? 0o644, modified: request.modified, n: request.n,
+            attributes: request.attributes ?? [:], ifMatch: request.ifMatch ?? .anything,
+            master: await roster.masterURL(for: first.server))
+        let token = try keys.sign(.write(grant, lifetime: Self.lifetime))
+        return WritesReply.Item(url: "http://\(first.address)/v1/blobs/\(grant.blob)?token=\(token)", targets: targets)
+    }
+
+    /// Enters a write whose blob is durable on all its targets. Idempotent by the grant's request id.
+    func commit(_ request: CommitRequest) async throws -> CommitReply {
+        let claims = try keys.verify(request.token)
+        guard let grant = claims.write else {
+            throw BrimError(.denied, "the token does not allow a write")
+        }
+        guard Set(request.made) == Set(grant.targets.map(\.server)) else {
+            throw BrimError(.invalid, "the write did not reach all its targets", advice: "Send it again")
+        }
+        guard request.size >= 0, request.size <= Limits.blobBytes, grant.size.map({ $0 == request.size }) ?? true else {
+            throw BrimError(
+                .invalid, "\(request.size) bytes arrived where \(grant.size ?? 0) were announced",
+                advice: "Send it again")
+        }
+        let outcome = try await committer.commit(
+            BlobCommit(
+                request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
+                size: request.size, checksum: request.checksum, replicas: request.made, mode: grant.mode,
+                modified: grant.modified ?? .now, explicitN: grant.n, defaultN: settings.copies,
+                attributes: grant.attributes, precondition: Precondition(grant.ifMatch)))
+        let entry = outcome.entry
+        room.ended(grant.request)
+        guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }
+        changed.ring()
+        if !outcome.created { removed.ring() }
+        return CommitReply(
+            write: WriteReply(
+                path: grant.path, version: content.version, size: content.size, checksum: content.checksum,
+                n: content.n,
+                k: content.k, replicas: content.replicas, created: outcome.created),
+            label: try BlobLabel(entry: entry))
+    }
+
+    private func check(_ request: WriteRequest) throws {
+        if let size = request.size, !(0...Limits.blobBytes).contains(size) {
+            throw BrimError(
+                .tooLarge, "a file of \(size) bytes", advice: "At most \(Limits.blobBytes) bytes are allowed")
+        }
+        if let n = request.n { try NamespaceService.checkCopies(n) }
+        if let mode = request.mode { try NamespaceService.checkMode(mode) }
+        try NamespaceService.checkAttributes(0, (request.attributes ?? [:]).mapValues { $0 })
+    }
+
+    /// What can be said before the bytes are sent; the commit decides.
+    private func checkPresent(_ present: Entry?, _ request: WriteRequest) throws {
+        if let present, present.content == nil {
+            throw present.type == .directory
+                ? NamespaceService.isDirectory(request.path)
+                : BrimError(.isDirectory, "\(request.path) is a symbolic link", advice: "Remove it first")
+        }
+        let version = present?.content?.version
+        let holds =
+            switch request.ifMatch ?? .anything {
+            case .anything: true
+            case .absent: present == nil
+            case .present: present != nil
+            case .version(let wanted): version == wanted
+            }
+        guard holds else {
+            throw BrimError(
+                .precondition, "\(request.path) \(version.map { "is at version \($0)" } ?? "does not exist")",
+                advice: "Read it again and decide anew")
+        }
+    }
+}
+
+extension Precondition {
+    init(_ ifMatch: IfMatch) {
+        self =
+            switch ifMatch {
+            case .anything: .none
+            case .absent: .absent
+            case .present: .present
+            case .version(let version): .version(version)
+            }
+    }
+}
+
+extension BlobLabel {
+    init(entry: Entry) throws {
+        guard let parent = entry.parent, let name = entry.name, let content = entry.content else {
+            throw BrimError(.internal, "entry \(entry.id) is not a file with a name")
+        }
+        self.init(
+            file: entry.id, parent: parent, name: name, rev: entry.rev, n: content.n, attributes: entry.attributes)
+    }
+}

@@ -1,0 +1,190 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+import Synchronization
+
+/// Carries out the copies that the replicator decided on: gives up their victims, sends the orders, and enters the copies
+/// when slaves say that they have them.
+struct CopyDispatcher: Sendable {
+    /// A copy decided on, and the file it is of.
+    struct Job: Sendable {
+        var plan: CopyPlan
+        var entry: Entry
+    }
+
+    private let store: any MetadataStore
+    private let views: ViewKeeper
+    private let roster: Roster
+    private let ledger: Ledger
+    private let desk: OrderDesk
+    private let giveUp: GiveUp
+    private let bell: Bell
+    private let logger: Logger
+    private let failures = Failures()
+
+    init(
+        store: any MetadataStore, views: ViewKeeper, roster: Roster, ledger: Ledger, desk: OrderDesk, giveUp: GiveUp,
+        bell: Bell, logger: Logger
+    ) {
+        self.store = store
+        self.views = views
+        self.roster = roster
+        self.ledger = ledger
+        self.desk = desk
+        self.giveUp = giveUp
+        self.bell = bell
+        self.logger = logger
+    }
+
+    /// Whether a copy of this file failed so lately that it is not tried again yet.
+    func isResting(_ file: FileID) -> Bool { failures.isResting(file) }
+
+    /// Sends jobs to their targets, all targets at once; returns when every target has answered.
+    func dispatch(_ jobs: [Job]) async throws {
+        await withTaskGroup(of: Void.self) { group in
+            for (target, jobs) in Dictionary(grouping: jobs, by: \.plan.target) {
+                group.addTask {
+                    for start in stride(from: 0, to: jobs.count, by: Limits.orderBatch) {
+                        await send(Array(jobs[start..<min(start + Limits.orderBatch, jobs.count)]), to: target)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Enters pulls that ended on a slave.
+    func completed(_ request: CompletionsRequest) async throws -> CompletionsReply {
+        await roster.note(request.name, usage: request.usage)
+        _ = ledger.decide { $0.heard(request.usage, from: request.name) }
+        let arrived = request.items.filter { $0.error == nil }
+        let changes = arrived.map { ReplicaChange(file: $0.file, blob: $0.blob, server: request.name) }
+        let entered =
+            changes.isEmpty ? [] : try await store.addReplicas(changes, view: try await views.current())
+        let plans = ledger.decide { planner in
+            request.items.map { item in
+                planner.underWay(item.file).flatMap {
+                    $0.file.blob == item.blob && $0.target == request.name ? $0 : nil
+                }
+            }
+        }
+        for (item, plan) in zip(request.items, plans) {
+            if let error = item.error {
+                failures.note(item.file)
+                logger.info(
+                    "a copy failed",
+                    metadata: [
+                        "file.id": "\(item.file)", "server.name": "\(request.name)", "error": "\(error.message)",
+                    ])
+                if let plan { ledger.decide { $0.failed(plan) } }
+            } else {
+                failures.forget(item.file)
+                if let plan { ledger.decide { $0.completed(plan) } }
+            }
+        }
+        let kept = zip(arrived, entered).filter(\.1).map(\.0)
+        try await store.record(
+            kept.map { item in
+                FileEvent(
+                    file: item.file, blob: item.blob, server: request.name, kind: .copied,
+                    reason: "one more copy", at: .now)
+            })
+        bell.ring()
+        return CompletionsReply(
+            keep: kept.map(\.blob), discard: zip(arrived, entered).filter { !$0.1 }.map(\.0.blob))
+    }
+
+    // MARK: - Details
+
+    private func send(_ jobs: [Job], to target: ServerName) async {
+        do {
+            let ready = try await strikeVictims(of: jobs, on: target)
+            guard !ready.isEmpty else { return }
+            var drafts: [OrderDesk.Draft] = []
+            for job in ready { drafts.append(try await draft(job)) }
+            let receipt = try await desk.send(drafts, to: target)
+            for (job, sequence) in zip(ready, receipt.sequences) {
+                if let error = receipt.refused[sequence] {
+                    failures.note(job.plan.file.file)
+                    ledger.decide { $0.failed(job.plan) }
+                    logger.debug(
+                        "a slave refused a copy", metadata: ["server.name": "\(target)", "error": "\(error.message)"])
+                } else {
+                    ledger.decide { $0.acknowledged(job.plan, usage: receipt.usage) }
+                }
+            }
+        } catch {
+            for job in jobs {
+                failures.note(job.plan.file.file)
+                ledger.decide { $0.failed(job.plan) }
+            }
+            await roster.doubt(target)
+            logger.warning("orders did not reach a slave", metadata: ["server.name": "\(target)", "error": "\(error)"])
+        }
+    }
+
+    /// Gives up the victims of these jobs; a job of which not every victim could be given up is dropped, what was given
+    /// up for it is deleted all the same.
+    private func strikeVictims(of jobs: [Job], on target: ServerName) async throws -> [Job] {
+        let victims = jobs.flatMap(\.plan.victims)
+        guard !victims.isEmpty else { return jobs }
+        let bounds = ledger.decide { planner in
+            jobs.flatMap { job in
+                job.plan.victims.map { _ in planner.leastVictimSurplus(for: job.plan.file.surplus) }
+            }
+        }
+        let gone = Set(
+            try await giveUp.strike(victims, on: target, minSurplus: bounds, reason: "for a file with fewer copies"))
+        let (whole, broken) = jobs.reduce(into: ([Job](), [Job]())) { result, job in
+            if job.plan.victims.allSatisfy(gone.contains) { result.0.append(job) } else { result.1.append(job) }
+        }
+        let leftovers = broken.flatMap(\.plan.victims).filter(gone.contains)
+        let plan = EvictionPlan(server: target, victims: leftovers)
+        ledger.decide { planner in
+            for job in broken { planner.failed(job.plan) }
+            if !leftovers.isEmpty { planner.ordered(plan) }
+        }
+        if !leftovers.isEmpty {
+            let receipt = try await desk.send([OrderDesk.Draft(evict: leftovers.map(\.blob))], to: target)
+            ledger.decide { $0.acknowledged(plan, usage: receipt.usage) }
+        }
+        return whole
+    }
+
+    private func draft(_ job: Job) async throws -> OrderDesk.Draft {
+        guard let content = job.entry.content else { throw BrimError(.internal, "a copy of something that is no file") }
+        var sources: [Peer] = []
+        for source in job.plan.sources { sources.append(try await roster.peer(source)) }
+        return OrderDesk.Draft(
+            evict: job.plan.victims.map(\.blob),
+            pull: Order.Pull(
+                blob: content.blob, size: content.size, checksum: content.checksum,
+                label: try BlobLabel(entry: job.entry), sources: sources))
+    }
+}
+
+/// Files whose copies failed lately: each waits twice as long as before, 1 to 60 s.
+private final class Failures: Sendable {
+    private struct Failure {
+        var count: Int
+        var until: ContinuousClock.Instant
+    }
+    private static let capacity = 10_000
+    private let byFile = Mutex<[FileID: Failure]>([:])
+
+    func note(_ file: FileID) {
+        byFile.withLock { failures in
+            if failures.count >= Self.capacity { failures.removeAll() }
+            let count = (failures[file]?.count ?? 0) + 1
+            let wait = Duration.seconds(min(60, 1 << min(count - 1, 6)))
+            failures[file] = Failure(count: count, until: .now + wait)
+        }
+    }
+
+    func forget(_ file: FileID) { byFile.withLock { $0[file] = nil } }
+
+    func isResting(_ file: FileID) -> Bool {
+        byFile.withLock { failures in failures[file].map { $0.until > .now } ?? false }
+    }
+}

@@ -1,0 +1,56 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import Logging
+
+/// Gives copies up: first in the metadata, each by one conditional update, then on the slave's disk. A crash between the
+/// two leaves an orphan that the next report finds, never a missing copy.
+struct GiveUp: Sendable {
+    let store: any MetadataStore
+    let views: ViewKeeper
+    let desk: OrderDesk
+    let ledger: Ledger
+    let roster: Roster
+    let logger: Logger
+
+    /// Strikes victims from the metadata; returns those that could be given up. The others changed since they were read.
+    func strike(_ victims: [Victim], on server: ServerName, minSurplus: [Int], reason: String) async throws -> [Victim]
+    {
+        guard !victims.isEmpty else { return [] }
+        let changes = victims.map { ReplicaChange(file: $0.file, blob: $0.blob, server: server) }
+        let struck = try await store.giveUp(changes, minSurplus: minSurplus, view: try await views.current())
+        let gone = zip(victims, struck).filter(\.1).map(\.0)
+        try await store.record(
+            gone.map { victim in
+                FileEvent(
+                    file: victim.file, blob: victim.blob, server: server, kind: .givenUp,
+                    reason: "\(reason); surplus \(victim.surplus) → \(victim.surplus - 1)", at: .now)
+            })
+        return gone
+    }
+
+    /// Carries out an eviction that the ledger already knows of; true when every victim was given up and deleted.
+    func carryOut(_ plan: EvictionPlan, minSurplus: Int, reason: String) async throws -> Bool {
+        guard !plan.victims.isEmpty else { return true }
+        let gone: [Victim]
+        var usage: ServerUsage?
+        do {
+            gone = try await strike(
+                plan.victims, on: plan.server, minSurplus: plan.victims.map { _ in minSurplus }, reason: reason)
+            if !gone.isEmpty {
+                usage = try await desk.send([OrderDesk.Draft(evict: gone.map(\.blob))], to: plan.server).usage
+            }
+        } catch {
+            ledger.decide { $0.failed(plan) }
+            await roster.doubt(plan.server)
+            throw error
+        }
+        let kept = plan.victims.filter { victim in !gone.contains { $0.file == victim.file } }
+        let spoken = usage
+        ledger.decide { planner in
+            planner.acknowledged(EvictionPlan(server: plan.server, victims: gone), usage: spoken)
+            if !kept.isEmpty { planner.failed(EvictionPlan(server: plan.server, victims: kept)) }
+        }
+        return kept.isEmpty
+    }
+}

@@ -1,0 +1,255 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+import ServiceLifecycle
+
+/// Raises min(k − n) as high as the disks allow: takes the neediest files, level by level, and orders copies of them into
+/// free room or into room made by giving up copies of richer files. Decides through the `Ledger`, acts on what it says.
+///
+/// A pass goes through the levels of surplus from the lowest; one that cannot gain is skipped with one cheap question.
+/// When a whole pass orders nothing the swarm is at rest, and nothing is done until something changes.
+actor Replicator: Service {
+    /// Files read at a time.
+    static let page = 500
+    /// Files looked at in one pass; the next pass goes on from there.
+    static let budget = 20_000
+    /// A pass is made this often even when nothing is known to have changed.
+    static let idle = Duration.seconds(30)
+    /// While something could not be done at once, it is tried again this soon.
+    static let retry = Duration.seconds(1)
+
+    private let store: any MetadataStore
+    private let roster: Roster
+    private let ledger: Ledger
+    private let dispatcher: CopyDispatcher
+    private let giveUp: GiveUp
+    private let settings: SwarmSettings
+    private let bell: Bell
+    private let logger: Logger
+    private var position: NeedyPosition?
+    private var restful = false
+
+    init(
+        store: any MetadataStore, roster: Roster, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
+        settings: SwarmSettings, bell: Bell, logger: Logger
+    ) {
+        self.store = store
+        self.roster = roster
+        self.ledger = ledger
+        self.dispatcher = dispatcher
+        self.giveUp = giveUp
+        self.settings = settings
+        self.bell = bell
+        self.logger = logger
+    }
+
+    /// Copies under way, and whether the last pass found nothing to do and nothing has changed since.
+    var progress: (copying: Int, atRest: Bool) {
+        let copying = ledger.decide { $0.copiesUnderWay }
+        return (copying, restful && copying == 0 && !bell.hasRung)
+    }
+
+    func run() async throws {
+        var wait = Duration.zero
+        while await bell.wait(atMost: wait) {
+            let began = ContinuousClock.now
+            do {
+                let outcome = try await pass()
+                restful = outcome == .rest
+                switch outcome {
+                case .rest: wait = Self.idle
+                case .more: wait = .zero
+                case .blocked: wait = Self.retry
+                }
+                // A pass that found nothing is not repeated for some time, however often something changes.
+                if outcome != .more {
+                    let cost = ContinuousClock.now - began
+                    if cost > .milliseconds(20) { try await Task.sleep(for: min(cost * 2, .seconds(5))) }
+                }
+            } catch {
+                restful = false
+                wait = Self.retry
+                logger.warning("replication is interrupted", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: - One pass
+
+    private enum Outcome { case rest, more, blocked }
+
+    private func pass() async throws -> Outcome {
+        let start = position
+        ledger.decide { planner in
+            planner.expireGrants(at: .now)
+            planner.forgetRound()
+        }
+        var ordered = try await restoreHeadroom()
+        var looked = 0
+        var blocked = false
+        var level: Level?
+        while looked < Self.budget, !Task.isShuttingDownGracefully {
+            let brims = ledger.decide { $0.countedBrims }
+            let files = try await store.neediest(
+                after: position, limit: Self.page, brims: brims, maxCopies: settings.maxCopies)
+            guard let first = files.first, let firstSurplus = first.content?.surplus else {
+                position = nil
+                // All was seen only if this pass began at the first file.
+                if ordered > 0 { return .more }
+                return blocked ? .blocked : start == nil ? .rest : .more
+            }
+            if level?.surplus != firstSurplus {
+                let next = try await open(firstSurplus)
+                guard !isAtRest(next, smallest: first.content?.size ?? 0) else {
+                    position = NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max))
+                    continue
+                }
+                level = next
+            }
+            guard var current = level else { continue }
+            let sameLevel = files.prefix { $0.content?.surplus == firstSurplus }
+            let result = try await plan(Array(sameLevel), &current)
+            level = current
+            looked += sameLevel.count
+            ordered += result.jobs.count
+            blocked = blocked || result.blocked
+            position =
+                result.skipRest
+                ? NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max)) : sameLevel.last?.needyPosition
+            try await dispatcher.dispatch(result.jobs)
+        }
+        return .more
+    }
+
+    /// What is known of one level of surplus during a pass.
+    private struct Level {
+        var surplus: Int
+        /// Servers that take copies.
+        var receivers: [ServerName]
+        /// The most surplus of a copy on each of them.
+        var richestSurplus: [ServerName: Int]
+        /// Whether some copy may be given up for a file of this level.
+        var exchanges: Bool
+        var lists: RichestLists
+    }
+
+    private func open(_ surplus: Int) async throws -> Level {
+        let receivers = await roster.records.filter { $0.state == .up }.map(\.name)
+        let least = ledger.decide { $0.leastVictimSurplus(for: surplus) }
+        var tops: [ServerName: Int] = [:]
+        for server in receivers {
+            tops[server] = try await store.richest(on: server, minSurplus: least, limit: 1).first?.surplus
+        }
+        return Level(
+            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty,
+            lists: RichestLists(store: store, minSurplus: least))
+    }
+
+    /// The cheap question: can no file of this level gain at all?
+    private func isAtRest(_ level: Level, smallest: Int64) -> Bool {
+        ledger.decide { $0.atRest(level: level.surplus, smallest: smallest, richestSurplus: level.richestSurplus) }
+    }
+
+    private struct PagePlan {
+        var jobs: [CopyDispatcher.Job] = []
+        /// Something could be done as soon as servers are less busy.
+        var blocked = false
+        /// No larger file of this level can be placed.
+        var skipRest = false
+    }
+
+    /// Decides about files of one level, the smallest first.
+    private func plan(_ files: [Entry], _ level: inout Level) async throws -> PagePlan {
+        var page = PagePlan()
+        for entry in files {
+            guard let file = NeedyFile(entry), !dispatcher.isResting(entry.id) else {
+                page.blocked = true
+                continue
+            }
+            let k = entry.content?.k
+            let placement = ledger.decide { planner -> Placement in
+                // A file that the recount has not come to yet is left alone.
+                guard file.replicas.count(where: { planner.server($0)?.counted == true }) == k else { return .wait }
+                let placement = planner.place(file)
+                if case .copy(let plan) = placement { planner.ordered(plan) }
+                return placement
+            }
+            switch placement {
+            case .copy(let plan): page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
+            case .makeRoom(let candidates):
+                if level.exchanges {
+                    if let plan = try await exchange(for: file, on: candidates, &level.lists) {
+                        page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
+                    }
+                } else if isTooLarge(file, for: level.receivers) {
+                    page.skipRest = true
+                    return page
+                }
+            case .wait: page.blocked = true
+            case .capped: break
+            }
+        }
+        return page
+    }
+
+    /// A copy into room that is made by giving up copies of richer files.
+    private func exchange(
+        for file: NeedyFile, on candidates: [ServerName], _ lists: inout RichestLists
+    ) async throws -> CopyPlan? {
+        let lacking = ledger.decide { planner in
+            Dictionary(candidates.map { ($0, planner.bytesToFree(for: file, on: $0)) }) { first, _ in first }
+        }
+        try await lists.load(candidates) { lacking[$0] ?? 0 }
+        let richest = lists.lists
+        return ledger.decide { planner in
+            let plan = planner.makeRoom(for: file, on: candidates, richest: { richest[$0] ?? [] })
+            if let plan { planner.ordered(plan) }
+            return plan
+        }
+    }
+
+    /// Whether no server has room for a file of this size, even when all that is promised to it came to nothing.
+    private func isTooLarge(_ file: NeedyFile, for servers: [ServerName]) -> Bool {
+        ledger.decide { planner in
+            servers.compactMap { planner.server($0) }.allSatisfy { server in
+                min((file.surplus < 0 ? server.quota : server.brim) - server.used, server.diskFree) < file.size
+            }
+        }
+    }
+
+    /// Gives up copies on servers that are filled beyond their brim; returns how many.
+    private func restoreHeadroom() async throws -> Int {
+        var count = 0
+        for server in ledger.decide({ $0.aboveBrim }) {
+            let least = ledger.decide { $0.headroomVictimSurplus(on: server) }
+            let richest = try await store.richest(on: server, minSurplus: least, limit: RichestLists.firstPage)
+            let plan = ledger.decide { planner in
+                let plan = planner.restoreHeadroom(on: server, richest: richest)
+                if let plan { planner.ordered(plan) }
+                return plan
+            }
+            guard let plan, !plan.victims.isEmpty else { continue }
+            _ = try await giveUp.carryOut(plan, minSurplus: least, reason: "headroom on \(server)")
+            count += plan.victims.count
+        }
+        return count
+    }
+}
+
+extension Entry {
+    var needyPosition: NeedyPosition? {
+        content.map { NeedyPosition(surplus: $0.surplus, size: $0.size, file: id) }
+    }
+}
+
+extension NeedyFile {
+    /// The planner's view of a file; nil for anything else.
+    init?(_ entry: Entry) {
+        guard let content = entry.content else { return nil }
+        self.init(
+            file: entry.id, blob: content.blob, size: content.size, surplus: content.surplus, replicas: content.replicas
+        )
+    }
+}

@@ -1,0 +1,168 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+
+/// Finds room for new writes, and makes it by giving up spare copies where there is none.
+struct RoomKeeper: Sendable {
+    /// Room is looked for anew when copies changed while it was made, and while other writes are about to end.
+    private static let attempts = 20
+    /// Between looks at a full swarm.
+    private static let pause = Duration.milliseconds(100)
+    /// How long room is held for a writer that does not begin.
+    private static let grantLifetime = Duration.seconds(60)
+
+    let store: any MetadataStore
+    let roster: Roster
+    let ledger: Ledger
+    let giveUp: GiveUp
+    let slaves: SlaveCaller
+    let settings: SwarmSettings
+
+    /// Targets for a write of `size` bytes with room on each; `request` names it until it ends. Throws `.full`,
+    /// `.unavailable`.
+    func place(
+        request: String, size: Int64, n: Int, avoid: Set<ServerName>, writerHost: String?
+    ) async throws -> [Peer] {
+        let records = await roster.records
+        let up = records.filter { $0.state == .up }
+        guard !up.isEmpty else {
+            throw BrimError(.unavailable, "no server is up", advice: "Start a slave, or wait until one has joined")
+        }
+        let copies = min(settings.writeCopies, n, up.count)
+        let near = Set(up.filter { $0.address.hasPrefix("\(writerHost ?? "?"):") }.map(\.name))
+        for _ in 0..<Self.attempts {
+            switch decide(request, size, copies, n, near, avoid, richest: [:]) {
+            case .targets(let targets):
+                return try await peers(targets)
+            case .tooFewServers(let available):
+                throw Self.tooFew(available, copies)
+            case .full(let shortage):
+                let least = ledger.decide { $0.leastVictimSurplus(for: -n) }
+                let richest = try await richest(on: shortage.candidates, minSurplus: least, size: size)
+                switch decide(request, size, copies, n, near, avoid, richest: richest) {
+                case .targets(let targets):
+                    if try await makeRoom(targets) { return try await peers(targets) }
+                    ledger.decide { $0.writeEnded(request) }
+                case .tooFewServers(let available): throw Self.tooFew(available, copies)
+                case .full(let shortage):
+                    guard await settles(shortage.candidates) else { throw full(size, shortage) }
+                }
+            }
+        }
+        throw BrimError(.full, "room for the write was taken by others again and again", advice: "Try again")
+    }
+
+    /// Whether another look may find room: writes under way count twice until they have ended and their servers have
+    /// said what they use.
+    private func settles(_ servers: [ServerName]) async -> Bool {
+        guard ledger.decide({ $0.isUnsettled(servers) }) else { return false }
+        try? await Task.sleep(for: Self.pause)
+        for server in servers {
+            guard let peer = try? await roster.peer(server), let usage = try? await slaves.usage(peer) else { continue }
+            await roster.note(server, usage: usage)
+            _ = ledger.decide { $0.heard(usage, from: server) }
+        }
+        return true
+    }
+
+    /// A write ended, well or not: the room held for it is free for others once its targets say what they use.
+    func ended(_ request: String) {
+        ledger.decide { $0.writeEnded(request) }
+    }
+
+    /// Makes room on one server for a write under way there. Throws `.full`.
+    func makeRoom(bytes: Int64, on server: ServerName) async throws {
+        for _ in 0..<Self.attempts {
+            let least = ledger.decide { $0.leastVictimSurplus(for: -1) }
+            let richest = try await richest(on: [server], minSurplus: least, size: bytes)[server] ?? []
+            let plan = ledger.decide { planner in
+                let plan = planner.roomOnRequest(bytes: bytes, on: server, richest: richest)
+                if let plan { planner.ordered(plan) }
+                return plan
+            }
+            guard let plan else {
+                throw BrimError(
+                    .full, "\(server) lacks \(ByteCount.format(bytes)) and no copy there may be given up",
+                    advice: Self.howToGetRoom)
+            }
+            if try await giveUp.carryOut(plan, minSurplus: least, reason: "room for a write of \(bytes) bytes") {
+                return
+            }
+        }
+        throw BrimError(.conflict, "room on \(server) was taken by others again and again", advice: "Try again")
+    }
+
+    // MARK: - Details
+
+    static let howToGetRoom = "Add a server, raise a quota (brim server quota), remove files, or lower n of some files"
+
+    /// Decides and, when it can be done, holds the room.
+    private func decide(
+        _ request: String, _ size: Int64, _ copies: Int, _ n: Int, _ near: Set<ServerName>, _ avoid: Set<ServerName>,
+        richest: [ServerName: [Victim]]
+    ) -> WritePlacement {
+        let now = ContinuousClock.now
+        return ledger.decide { planner in
+            planner.expireGrants(at: now)
+            let placement = planner.roomForWrite(
+                size: size, copies: copies, n: n, near: near, excluding: avoid, richest: { richest[$0] ?? [] })
+            if case .targets(let targets) = placement {
+                for target in targets where !target.victims.isEmpty {
+                    planner.ordered(EvictionPlan(server: target.server, victims: target.victims))
+                }
+                planner.granted(request, size: size, on: targets.map(\.server), until: now + Self.grantLifetime)
+            }
+            return placement
+        }
+    }
+
+    private func makeRoom(_ targets: [WriteTarget]) async throws -> Bool {
+        var complete = true
+        for target in targets where !target.victims.isEmpty {
+            let made = try await giveUp.carryOut(
+                EvictionPlan(server: target.server, victims: target.victims), minSurplus: target.leastVictimSurplus,
+                reason: "room for a new file")
+            complete = complete && made
+        }
+        return complete
+    }
+
+    /// Enough of each server's richest copies to free `size` bytes, if there are as many.
+    private func richest(
+        on servers: [ServerName], minSurplus: Int, size: Int64
+    ) async throws -> [ServerName: [Victim]] {
+        var lists: [ServerName: [Victim]] = [:]
+        for server in servers {
+            lists[server] = try await store.richest(
+                on: server, minSurplus: minSurplus, limit: RichestLists.firstPage)
+            let freed = lists[server]?.reduce(0) { $0 + $1.size } ?? 0
+            if lists[server]?.count == RichestLists.firstPage, freed < size {
+                lists[server] = try await store.richest(on: server, minSurplus: minSurplus, limit: Limits.victims)
+            }
+        }
+        return lists
+    }
+
+    private func peers(_ targets: [WriteTarget]) async throws -> [Peer] {
+        var peers: [Peer] = []
+        for target in targets { peers.append(try await roster.peer(target.server)) }
+        return peers
+    }
+
+    private static func tooFew(_ available: Int, _ copies: Int) -> BrimError {
+        BrimError(
+            .unavailable, "a write needs \(copies) servers and \(available) can take it now",
+            advice: "Start more slaves, or wait until they answer")
+    }
+
+    private func full(_ size: Int64, _ shortage: Shortage) -> BrimError {
+        BrimError(
+            .full,
+            "the swarm is full: \(ByteCount.format(size)) on \(shortage.copies) servers need "
+                + "\(ByteCount.format(shortage.missing)) more (\(shortage.missing) bytes), and no copy above the floor of "
+                + "\(settings.floor) is left to give up",
+            advice: Self.howToGetRoom)
+    }
+}

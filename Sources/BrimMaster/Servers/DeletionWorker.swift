@@ -1,0 +1,67 @@
+import BrimMetadata
+import BrimModel
+import Logging
+import ServiceLifecycle
+
+/// Deletes removed blobs on the servers that hold them, as the tombstones say, and drops tombstones that every server
+/// has outlived. Goes on where it stopped: what is left to do is in MongoDB.
+actor DeletionWorker: Service {
+    private static let batch = 1000
+
+    private let store: any MetadataStore
+    private let roster: Roster
+    private let desk: OrderDesk
+    private let bell: Bell
+    private let freed: Bell
+    private let logger: Logger
+
+    /// `bell` rings when something was removed; `freed` is rung when room was freed.
+    init(store: any MetadataStore, roster: Roster, desk: OrderDesk, bell: Bell, freed: Bell, logger: Logger) {
+        self.store = store
+        self.roster = roster
+        self.desk = desk
+        self.bell = bell
+        self.freed = freed
+        self.logger = logger
+    }
+
+    func run() async throws {
+        var lastTrim = ContinuousClock.now
+        while await bell.wait(atMost: .seconds(2)) {
+            for server in await roster.records where server.state == .up {
+                do {
+                    try await deleteAll(on: server.name)
+                } catch {
+                    logger.debug(
+                        "deletions have to wait",
+                        metadata: ["server.name": "\(server.name)", "error": "\(error)"])
+                }
+            }
+            if ContinuousClock.now - lastTrim > .seconds(60) {
+                lastTrim = .now
+                await trim()
+            }
+        }
+    }
+
+    private func deleteAll(on server: ServerName) async throws {
+        while !Task.isShuttingDownGracefully {
+            let blobs = try await store.pendingDeletions(on: server, limit: Self.batch)
+            guard !blobs.isEmpty else { return }
+            _ = try await desk.send([OrderDesk.Draft(evict: blobs)], to: server)
+            try await store.deletionsDone(on: server, blobs)
+            freed.ring()
+            if blobs.count < Self.batch { return }
+        }
+    }
+
+    private func trim() async {
+        let reports = await roster.records.map(\.report)
+        guard let oldest = reports.compactMap({ $0 }).min(), !reports.contains(nil) else { return }
+        do {
+            try await store.trimTombstones(before: oldest)
+        } catch {
+            logger.debug("tombstones could not be trimmed", metadata: ["error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,271 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+import ServiceLifecycle
+
+/// Who is in the swarm and how they are: joins, heartbeats, reports and silence; publishes the view that copies are
+/// counted with, and has files recounted when it changes.
+actor Membership: Service {
+    private let store: any MetadataStore
+    private let roster: Roster
+    private let views: ViewKeeper
+    private let ledger: Ledger
+    private let reconciler: Reconciler
+    private let recounter: Recounter
+    private let settings: SwarmSettings
+    private let swarm: String
+    private let term: Int64
+    private let slaves: SlaveCaller
+    private let changed: Bell
+    private let removed: Bell
+    private let logger: Logger
+    private var watch: ServerWatch
+    /// The start of each slave whose complete report was reconciled.
+    private var reconciledBoot: [ServerName: String] = [:]
+    /// When a page of a slave's report last came in.
+    private var reporting: [ServerName: ContinuousClock.Instant] = [:]
+    private var published: ServerView?
+    private var shownBrims: [Int64]?
+    /// A document that is read or changed is taken into the roster before another is: no old one replaces a newer.
+    private let documents = AsyncGate()
+    private let publishing = AsyncGate()
+
+    init(
+        store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
+        recounter: Recounter, settings: SwarmSettings, swarm: String, term: Int64, slaves: SlaveCaller, changed: Bell,
+        removed: Bell, logger: Logger
+    ) {
+        self.store = store
+        self.roster = roster
+        self.views = views
+        self.ledger = ledger
+        self.reconciler = reconciler
+        self.recounter = recounter
+        self.settings = settings
+        self.swarm = swarm
+        self.term = term
+        self.slaves = slaves
+        self.changed = changed
+        self.removed = removed
+        self.logger = logger
+        watch = ServerWatch(suspectAfter: settings.suspectAfter, downAfter: settings.downAfter)
+    }
+
+    /// Takes up what the database knows of the servers; their grace begins now.
+    func begin() async throws {
+        let records = try await store.servers()
+        await roster.take(records)
+        for record in records {
+            watch.add(record.name, state: record.state, at: .now)
+            if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
+            // The master before may have ended between giving a copy up and having it deleted.
+            await roster.doubt(record.name)
+        }
+        try await publish()
+        for record in records { await recounter.add(record.name, rising: false, after: ViewKeeper.maxAge) }
+    }
+
+    func run() async throws {
+        let tick = min(Duration.seconds(1), settings.suspectAfter / 4)
+        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            do {
+                try await readServers()
+                watch.hearing(true, at: .now)
+                for transition in watch.tick(at: .now) { try await apply(transition) }
+                await share()
+                try await refreshViews()
+            } catch {
+                watch.hearing(false, at: .now)
+                logger.debug("servers cannot be watched", metadata: ["error": "\(error)"])
+            }
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: tick) }
+        }
+    }
+
+    // MARK: - What slaves say
+
+    func join(_ request: JoinRequest, masterHost: String?) async throws -> JoinReply {
+        if let theirs = request.swarm, theirs != swarm {
+            throw BrimError(
+                .denied, "the data of \(request.name) belongs to another swarm",
+                advice: "Give the slave an empty --data directory, or connect it to its own master")
+        }
+        guard request.quota > 0 else { throw BrimError(.invalid, "the quota of \(request.name) is 0") }
+        let hello = ServerHello(
+            name: request.name, id: request.id, address: request.address, zone: request.zone,
+            version: request.version, requestedQuota: request.quota, usage: request.usage)
+        reporting[request.name] = .now
+        let isNew = await roster.record(request.name) == nil
+        let record = try await documents.exclusively { [store, roster] in
+            let record = try await store.join(hello)
+            await roster.take(record)
+            return record
+        }
+        await roster.note(request.name, usage: request.usage, load: record.load, at: .now, masterHost: masterHost)
+        ledger.decide { _ = $0.lost(request.name) }
+        watch.add(request.name, state: record.state, at: .now)
+        if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        try await publish()
+        await share()
+        logger.info(
+            isNew ? "a new server joins" : "a server joins again",
+            metadata: ["server.name": "\(request.name)", "server.address": "\(request.address)"])
+        return JoinReply(
+            swarm: swarm, quota: record.quota, heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds, term: term)
+    }
+
+    func heartbeat(_ request: HeartbeatRequest, masterHost: String?) async throws -> HeartbeatReply {
+        let known = try await known(request.name, id: request.id)
+        let before = known.free
+        try await store.noteHeartbeat(
+            request.name, id: request.id, usage: request.usage, load: request.load, at: .now)
+        await roster.note(request.name, usage: request.usage, load: request.load, at: .now, masterHost: masterHost)
+        if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        await share()
+        let record = await roster.record(request.name) ?? known
+        let moreRoom = ledger.decide { $0.heard(request.usage, from: request.name) }
+        if moreRoom || record.free > before { changed.ring() }
+        return HeartbeatReply(
+            state: record.state, quota: record.quota, report: await wantsReport(record, request.usage.boot),
+            heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds)
+    }
+
+    func goodbye(_ request: BlobList) async throws {
+        _ = try await known(request.name, id: request.id)
+        logger.info("a server says goodbye", metadata: ["server.name": "\(request.name)"])
+        ledger.decide { _ = $0.lost(request.name) }
+        if let transition = watch.goodbye(request.name, at: .now) { try await apply(transition) }
+    }
+
+    func report(_ page: ReportPage) async throws -> ReportReply {
+        let record = try await known(page.name, id: page.id)
+        reporting[page.name] = .now
+        if page.after == nil { await roster.trust(page.name) }
+        let reply = try await reconciler.reconcile(page)
+        if page.through == nil {
+            try await store.noteReport(page.name, at: page.begun)
+            reporting[page.name] = nil
+            reconciledBoot[page.name] = record.usage.boot
+            logger.info(
+                "a server is reconciled",
+                metadata: ["server.name": "\(page.name)", "missing": "\(reply.check.count)"])
+            if let transition = watch.reconciled(page.name, at: .now) { try await apply(transition) }
+            try await publish()
+            removed.ring()
+            changed.ring()
+        }
+        return reply
+    }
+
+    /// The server of this name, if it has this id too. Throws `.notFound`: the slave then joins again.
+    func known(_ name: ServerName, id: String) async throws -> ServerRecord {
+        guard let record = await roster.record(name), record.id == id else {
+            throw BrimError(.notFound, "no server named \(name) with this id has joined", advice: "Join first")
+        }
+        return record
+    }
+
+    // MARK: - What people ask
+
+    /// Sets a quota; returns when MongoDB and, unless it is away, the slave have it.
+    func setQuota(_ name: ServerName, _ quota: Int64) async throws {
+        guard quota > 0 else {
+            throw BrimError(.invalid, "a quota of \(quota) bytes", advice: "Give a size of at least 1 byte")
+        }
+        let peer = try await roster.peer(name)
+        try await documents.exclusively { [store, roster] in
+            try await store.setQuota(name, quota)
+            await roster.setQuota(name, quota)
+        }
+        if await roster.record(name)?.state != .down {
+            let usage = try await slaves.setQuota(peer, quota)
+            await roster.note(name, usage: usage)
+        }
+        await share()
+        logger.info("quota set", metadata: ["server.name": "\(name)", "quota": "\(quota)"])
+        changed.ring()
+    }
+
+    // MARK: - Details
+
+    private func wantsReport(_ record: ServerRecord, _ boot: String) async -> Bool {
+        let doubtful = await roster.isDoubtful(record.name)
+        let reconciled = reconciledBoot[record.name] == boot && record.state != .down
+        let recent = reporting[record.name].map { ContinuousClock.now - $0 < .seconds(10) } ?? false
+        let stale = record.report.map { Timestamp.now.seconds - $0.seconds > 86_400 } ?? true
+        return !recent && (!reconciled || stale || doubtful)
+    }
+
+    private func apply(_ change: ServerWatch.Transition) async throws {
+        let done = try await documents.exclusively { [store, roster] in
+            let done = try await store.setState(change.server, from: change.from, to: change.to)
+            if done { await roster.setState(change.server, change.to) }
+            return done
+        }
+        // Somebody else has judged: that is taken up with the next reading of the documents.
+        guard done else {
+            watch.forget(change.server)
+            return
+        }
+        logger.info(
+            "server \(change.to)",
+            metadata: ["server.name": "\(change.server)", "from": "\(change.from)", "why": "\(change.why)"])
+        if change.to == .down {
+            reconciledBoot[change.server] = nil
+            ledger.decide { _ = $0.lost(change.server) }
+        }
+        try await publish()
+        await share()
+        if (change.to == .down) != (change.from == .down) {
+            let rising = change.to != .down
+            await recounter.add(change.server, rising: rising, after: .zero)
+            await recounter.add(change.server, rising: rising, after: ViewKeeper.maxAge)
+        }
+        changed.ring()
+        removed.ring()
+    }
+
+    /// Reads the documents; servers that are new here are watched from now on.
+    private func readServers() async throws {
+        let records = try await documents.exclusively { [store, roster] in
+            let records = try await store.servers()
+            await roster.take(records)
+            return records
+        }
+        for record in records where watch.state(record.name) == nil {
+            watch.add(record.name, state: record.state, at: .now)
+        }
+    }
+
+    private func publish() async throws {
+        try await publishing.exclusively { try await self.publishNow() }
+    }
+
+    /// Publishes the view if it is not what is published already.
+    private func publishNow() async throws {
+        let records = await roster.records
+        let counted = records.filter { $0.state != .down }.map(\.name)
+        let up = records.filter { $0.state == .up && reconciledBoot[$0.name] == $0.usage.boot }.map(\.name)
+        if let published, published.counted == Set(counted), published.up == Set(up) { return }
+        let began = ContinuousClock.now
+        let view = try await store.publishView(counted: counted, readable: counted, up: up, term: term)
+        published = view
+        await views.take(view, readAt: began)
+    }
+
+    /// The views that people look at hold the servers' sizes as constants.
+    private func refreshViews() async throws {
+        let brims = ledger.decide { $0.countedBrims }
+        guard brims != shownBrims else { return }
+        try await store.refreshViews(brims: brims, maxCopies: settings.maxCopies)
+        shownBrims = brims
+    }
+
+    /// Tells the planner what the roster knows.
+    private func share() async {
+        let snapshots = await roster.snapshots(headroom: settings.headroom)
+        ledger.decide { $0.update(servers: snapshots) }
+    }
+}

@@ -1,0 +1,73 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+import NIOHTTP1
+
+/// Sends the leader's orders: one batch at a time to each slave, each with a sequence number of this term.
+actor OrderDesk {
+    /// One order before it has a number.
+    struct Draft: Sendable {
+        var evict: [BlobID]
+        var pull: Order.Pull?
+        init(evict: [BlobID], pull: Order.Pull? = nil) {
+            self.evict = evict
+            self.pull = pull
+        }
+    }
+
+    /// What became of a batch.
+    struct Receipt: Sendable {
+        /// The sequence given to each draft, in order.
+        var sequences: [Int64]
+        /// Refused pulls by sequence.
+        var refused: [Int64: BrimError]
+        /// What the slave uses after it.
+        var usage: ServerUsage
+    }
+
+    nonisolated let term: Int64
+    private let roster: Roster
+    private let ledger: Ledger
+    private let peers: PeerClient
+    private let keys: SwarmKeys
+    private let subject: String
+    private var sequence: Int64 = 0
+    private var gates: [ServerName: AsyncGate] = [:]
+
+    init(term: Int64, roster: Roster, ledger: Ledger, peers: PeerClient, keys: SwarmKeys, subject: String) {
+        self.term = term
+        self.roster = roster
+        self.ledger = ledger
+        self.peers = peers
+        self.keys = keys
+        self.subject = subject
+    }
+
+    /// Sends a batch and waits for the slave's answer; the roster then knows the slave's usage after it. Throws when the
+    /// slave did not answer: whether the batch was carried out is then unknown, and its next usage tells.
+    func send(_ drafts: [Draft], to server: ServerName, deadline: Duration = .seconds(30)) async throws -> Receipt {
+        let gate = gates[server] ?? AsyncGate()
+        gates[server] = gate
+        return try await gate.exclusively { try await self.sendNow(drafts, to: server, deadline: deadline) }
+    }
+
+    private func sendNow(_ drafts: [Draft], to server: ServerName, deadline: Duration) async throws -> Receipt {
+        let peer = try await roster.peer(server)
+        let leader = await roster.masterURL(for: server)
+        let orders = drafts.map { draft in
+            sequence += 1
+            return Order(sequence: sequence, evict: draft.evict, pull: draft.pull)
+        }
+        let reply = try await peers.call(
+            .POST, "http://\(peer.address)/v1/orders", body: OrderBatch(term: term, orders: orders, leader: leader),
+            token: try keys.nodeToken(name: subject), deadline: deadline, as: OrderReply.self)
+        await roster.note(server, usage: reply.usage)
+        _ = ledger.decide { $0.heard(reply.usage, from: server) }
+        return Receipt(
+            sequences: orders.map(\.sequence),
+            refused: Dictionary(reply.refused.map { ($0.sequence, $0.error) }) { first, _ in first },
+            usage: reply.usage)
+    }
+}

@@ -1,0 +1,103 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+import Logging
+
+/// Compares what slaves say they hold with what metadata places on them.
+struct Reconciler: Sendable {
+    let store: any MetadataStore
+    let views: ViewKeeper
+    let logger: Logger
+    /// Rung when copies came or went.
+    let changed: Bell
+
+    /// Answers one page of a report. An orphan of a live file is adopted when size and checksum fit; the slave is told to
+    /// confirm it, and tells us if it has given it up meanwhile.
+    func reconcile(_ page: ReportPage) async throws -> ReportReply {
+        let verdict = try await judge(page.blobs, on: page.name, abandonUnknown: false)
+        let reported = Set(page.blobs.map(\.blob))
+        var check: [BlobID] = []
+        var after = page.after
+        while true {
+            let placed = try await store.blobs(
+                on: page.name, after: after, through: page.through, limit: Limits.reportPageBlobs)
+            check += placed.map(\.blob).filter { !reported.contains($0) }
+            guard placed.count == Limits.reportPageBlobs, let last = placed.last else { break }
+            after = last.blob
+        }
+        return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: check)
+    }
+
+    /// Answers for blobs that were received and never confirmed: those of live files are kept, all others never will be
+    /// committed from now on.
+    func settle(_ blobs: [BlobReport], on server: ServerName) async throws -> ReportReply {
+        let verdict = try await judge(blobs, on: server, abandonUnknown: true)
+        return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: [])
+    }
+
+    /// Takes a server off the files whose blobs it has lost.
+    func lose(_ blobs: [BlobID], on server: ServerName) async throws {
+        let files = try await store.files(withBlobs: blobs)
+        let losses = files.compactMap { blob, entry in
+            entry.content?.replicas.contains(server) == true
+                ? ReplicaChange(file: entry.id, blob: blob, server: server) : nil
+        }
+        guard !losses.isEmpty else { return }
+        logger.warning(
+            "a server has lost copies",
+            metadata: ["server.name": "\(server)", "copies": "\(losses.count)"])
+        try await store.loseReplicas(losses, view: try await views.current())
+        try await store.record(
+            losses.map {
+                FileEvent(
+                    file: $0.file, blob: $0.blob, server: server, kind: .lost,
+                    reason: "the server does not have the blob", at: .now)
+            })
+        changed.ring()
+    }
+
+    private func judge(
+        _ blobs: [BlobReport], on server: ServerName, abandonUnknown: Bool
+    ) async throws -> (confirm: [BlobID], delete: [BlobID]) {
+        let ids = blobs.map(\.blob)
+        let files = try await store.files(withBlobs: ids)
+        let strangers = ids.filter { files[$0] == nil }
+        var delete = try await store.tombstoned(strangers)
+        if abandonUnknown {
+            delete.formUnion(try await store.abandon(strangers.filter { !delete.contains($0) }))
+        }
+        var confirm: [BlobID] = []
+        var adopt: [ReplicaChange] = []
+        var mismatched = 0
+        for blob in blobs {
+            guard let entry = files[blob.blob], let content = entry.content else { continue }
+            if content.replicas.contains(server) {
+                if !blob.confirmed { confirm.append(blob.blob) }
+            } else if content.size == blob.size, content.checksum == blob.checksum {
+                adopt.append(ReplicaChange(file: entry.id, blob: blob.blob, server: server))
+            } else {
+                mismatched += 1
+            }
+        }
+        if !adopt.isEmpty {
+            let entered = try await store.addReplicas(adopt, view: try await views.current())
+            let adopted = zip(adopt, entered).filter(\.1).map(\.0)
+            confirm += adopted.map(\.blob)
+            logger.info("copies adopted", metadata: ["server.name": "\(server)", "copies": "\(adopted.count)"])
+            try await store.record(
+                adopted.map {
+                    FileEvent(
+                        file: $0.file, blob: $0.blob, server: server, kind: .adopted,
+                        reason: "found on the server, size and checksum fit", at: .now)
+                })
+            changed.ring()
+        }
+        let unknown = strangers.count - delete.count
+        if mismatched > 0 || unknown > 0 {
+            logger.warning(
+                "a server holds blobs that cannot be used; they are kept",
+                metadata: ["server.name": "\(server)", "mismatched": "\(mismatched)", "unknown": "\(unknown)"])
+        }
+        return (confirm, Array(delete))
+    }
+}

@@ -1,0 +1,70 @@
+import BrimMetadata
+import BrimModel
+import Logging
+import ServiceLifecycle
+
+/// Sets k of all files of a server after it began or ceased to count: lowest surplus first, in ranges, resumable.
+actor Recounter: Service {
+    /// Files in one update.
+    static let range = 1000
+
+    private struct Job {
+        var server: ServerName
+        var rising: Bool
+        var notBefore: ContinuousClock.Instant
+    }
+
+    private let store: any MetadataStore
+    private let views: ViewKeeper
+    private let changed: Bell
+    private let logger: Logger
+    private let bell = Bell()
+    private var jobs: [Job] = []
+
+    init(store: any MetadataStore, views: ViewKeeper, changed: Bell, logger: Logger) {
+        self.store = store
+        self.views = views
+        self.changed = changed
+        self.logger = logger
+    }
+
+    /// Has a server's files recounted with the view that is current in `delay` from now.
+    func add(_ server: ServerName, rising: Bool, after delay: Duration) {
+        jobs.append(Job(server: server, rising: rising, notBefore: .now + delay))
+        bell.ring()
+    }
+
+    func run() async throws {
+        var wait = Duration.zero
+        while await bell.wait(atMost: wait) {
+            wait = .seconds(60)
+            let now = ContinuousClock.now
+            let due = jobs.filter { $0.notBefore <= now }
+            jobs.removeAll { $0.notBefore <= now }
+            for job in due {
+                do {
+                    try await recount(job)
+                } catch {
+                    logger.warning(
+                        "a recount is interrupted",
+                        metadata: ["server.name": "\(job.server)", "error": "\(error)"])
+                    jobs.append(Job(server: job.server, rising: job.rising, notBefore: .now + .seconds(1)))
+                }
+            }
+            if let next = jobs.map(\.notBefore).min() { wait = max(.zero, next - .now) }
+        }
+    }
+
+    private func recount(_ job: Job) async throws {
+        let view = try await views.current()
+        let stored = try await store.servers().first { $0.name == job.server }?.recount
+        // One that was interrupted for the same view goes on where it stopped.
+        var progress =
+            stored.flatMap { $0.epoch == view.epoch && !$0.finished ? $0 : nil } ?? RecountProgress(epoch: view.epoch)
+        while !progress.finished, !Task.isShuttingDownGracefully {
+            progress = try await store.recount(
+                job.server, from: progress, rising: job.rising, limit: Self.range, view: view)
+            changed.ring()
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+
+/// What this master knows of each server now: the documents as last read, and what slaves said since.
+///
+/// Room is what slaves themselves count: each reply of a slave carries a `ServerUsage`, and an older one never replaces a
+/// newer.
+actor Roster {
+    struct Member: Sendable {
+        var record: ServerRecord
+        /// `host:port` under which this server reached a master last; how it should be told to reach one.
+        var masterHost: String?
+    }
+
+    private(set) var members: [ServerName: Member] = [:]
+    /// Servers whose disks may differ from the metadata since something went wrong: they are asked for a report.
+    private var doubtful: Set<ServerName> = []
+
+    /// Takes in the documents: states, quotas and addresses as the database has them; usage where it is newer.
+    func take(_ records: [ServerRecord]) {
+        let names = Set(records.map(\.name))
+        members = members.filter { names.contains($0.key) }
+        for record in records {
+            guard var member = members[record.name] else {
+                members[record.name] = Member(record: record)
+                continue
+            }
+            var merged = record
+            if !Self.isNewer(record.usage, than: member.record.usage) { merged.usage = member.record.usage }
+            merged.load = member.record.load
+            member.record = merged
+            members[record.name] = member
+        }
+    }
+
+    /// Takes in one document that this master just changed or read.
+    func take(_ record: ServerRecord) {
+        var member = members[record.name] ?? Member(record: record)
+        member.record = record
+        members[record.name] = member
+    }
+
+    func note(_ name: ServerName, usage: ServerUsage) {
+        guard let member = members[name], Self.isNewer(usage, than: member.record.usage) else { return }
+        members[name]?.record.usage = usage
+    }
+
+    func note(_ name: ServerName, usage: ServerUsage, load: ServerLoad, at: Timestamp, masterHost: String?) {
+        note(name, usage: usage)
+        members[name]?.record.load = load
+        members[name]?.record.heartbeat = at
+        if let masterHost { members[name]?.masterHost = masterHost }
+    }
+
+    func setState(_ name: ServerName, _ state: ServerState) {
+        members[name]?.record.state = state
+    }
+
+    func setQuota(_ name: ServerName, _ quota: Int64) {
+        members[name]?.record.quota = quota
+    }
+
+    func doubt(_ name: ServerName) { doubtful.insert(name) }
+    func trust(_ name: ServerName) { doubtful.remove(name) }
+    func isDoubtful(_ name: ServerName) -> Bool { doubtful.contains(name) }
+
+    var records: [ServerRecord] { members.values.map(\.record).sorted { $0.name < $1.name } }
+
+    func record(_ name: ServerName) -> ServerRecord? { members[name]?.record }
+
+    /// Where a server is reached. Throws `.notFound` for a name nobody has.
+    func peer(_ name: ServerName) throws -> Peer {
+        guard let record = members[name]?.record else {
+            throw BrimError(.notFound, "there is no server named \(name)", advice: "brim servers lists them")
+        }
+        return Peer(server: name, address: record.address)
+    }
+
+    /// The URL under which this server reaches a master; empty when it never spoke to this one (it then uses its own list).
+    func masterURL(for name: ServerName) -> String {
+        members[name]?.masterHost.map { "http://\($0)" } ?? ""
+    }
+
+    /// The servers as the planner sees them.
+    func snapshots(headroom: Headroom) -> [ServerSnapshot] {
+        records.map { record in
+            ServerSnapshot(
+                name: record.name, zone: record.zone, receives: record.state == .up, readable: record.state != .down,
+                counted: record.state != .down, quota: record.quota, brim: headroom.brim(ofQuota: record.quota),
+                usage: record.usage, load: record.load)
+        }
+    }
+
+    /// Of one start of a slave the greater count is newer; another start is always taken as newer.
+    private static func isNewer(_ usage: ServerUsage, than known: ServerUsage) -> Bool {
+        usage.boot != known.boot || usage.count >= known.count
+    }
+}
+
+extension ServerRecord {
+    /// Bytes that may still be stored: within the quota and on the disk, at least 0.
+    var free: Int64 { max(0, min(quota - usage.used, usage.diskFree)) }
+}

@@ -1,0 +1,60 @@
+import BrimMetadata
+import BrimModel
+import Logging
+import ServiceLifecycle
+
+/// Keeps this master's copy of the published view fresh. A master whose view is older than `ViewKeeper.maxAge` counts
+/// with nothing: it refuses commits rather than count copies on a server that the leader has given up.
+actor ViewKeeper: Service {
+    /// How old a view may be when something is counted with it. The leader's recount begins this long after it
+    /// published a view, so that no commit counted with an older one can follow.
+    static let maxAge = Duration.seconds(5)
+
+    private let maxAge: Duration
+    private let store: any MetadataStore
+    private let logger: Logger
+    private var view: ServerView?
+    private var readAt = ContinuousClock.now
+
+    init(store: any MetadataStore, maxAge: Duration = ViewKeeper.maxAge, logger: Logger) {
+        self.maxAge = maxAge
+        self.store = store
+        self.logger = logger
+    }
+
+    /// The view to count with. Throws `.unavailable` when it is too old.
+    func current() throws -> ServerView {
+        guard let view, ContinuousClock.now - readAt < maxAge else {
+            throw BrimError(
+                .unavailable, "this master has lost touch with its database", advice: "Check MongoDB and try again")
+        }
+        return view
+    }
+
+    /// Takes in a view that was just published or read at `at`.
+    func take(_ new: ServerView, readAt at: ContinuousClock.Instant) {
+        if let view, view.epoch > new.epoch { return }
+        view = new
+        readAt = at
+    }
+
+    func refresh() async throws {
+        let began = ContinuousClock.now
+        take(try await store.view(), readAt: began)
+    }
+
+    func run() async throws {
+        var failing = false
+        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            do {
+                try await refresh()
+                if failing { logger.info("the database answers again") }
+                failing = false
+            } catch {
+                if !failing { logger.warning("the database does not answer", metadata: ["error": "\(error)"]) }
+                failing = true
+            }
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+import BrimClient
+import BrimModel
+import BrimWire
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension Swarm {
+    func daemon(_ name: String) -> Daemon? { state.withLock { $0.daemons[name] } }
+
+    /// The process of a daemon that was started here. Throws when there is none of that name.
+    public func process(of name: String) throws -> BrimProcess {
+        guard let daemon = daemon(name) else { throw SwarmFailure("no daemon \(name) was started") }
+        return daemon.process
+    }
+
+    /// With what a daemon was started last.
+    public func arguments(of name: String) throws -> [String] {
+        guard let daemon = daemon(name) else { throw SwarmFailure("no daemon \(name) was started") }
+        return daemon.arguments
+    }
+
+    /// A port on which nobody listens.
+    public static func unusedPort() throws -> Int { try FreePort.any() }
+
+    // MARK: - Starting
+
+    /// Starts the master and returns when it is ready.
+    ///
+    /// - Parameter flags: more flags than those of the swarm's options, for this start and later restarts.
+    public func startMaster(_ flags: [String] = []) async throws {
+        for attempt in 1...3 {
+            let port = try FreePort.any()
+            try await useMaster(port: port)
+            try launch(Self.master, try await masterArguments(flags))
+            do {
+                return try await waitUntilReady(Self.master)
+            } catch  where attempt < 3 && log(of: Self.master).tail().contains("in use") {
+                // Another process was faster to take the port.
+                continue
+            }
+        }
+    }
+
+    private func useMaster(port: Int) async throws {
+        let client = try BrimClient(
+            masters: ["http://127.0.0.1:\(port)"], password: password, logger: Self.silence)
+        let former = state.withLock { state in
+            defer { (state.masterPort, state.client) = (port, client) }
+            return state.client
+        }
+        await former?.shutdown()
+    }
+
+    private func masterArguments(_ flags: [String]) async throws -> [String] {
+        var database: [String] = []
+        if case .shared = options.database {
+            let mongod = try await PrivateMongod.shared()
+            let name = state.withLock { state in
+                let name = state.database ?? PrivateMongod.freshDatabaseName("swarm")
+                state.database = name
+                return name
+            }
+            database = ["--mongodb", mongod.uri, "--database", name]
+        }
+        return ["master", "--listen", "127.0.0.1:\(masterPort)", "--data", data(of: Self.master).path]
+            + database + options.timingFlags + options.masterFlags + flags
+    }
+
+    /// Starts a slave and returns when the master says that it is up.
+    public func startSlave(_ name: String, quota: String, _ flags: [String] = []) async throws {
+        try launch(
+            name,
+            [
+                "slave", "--master", url, "--data", data(of: name).path, "--quota", quota, "--name", name,
+                "--listen", "127.0.0.1:\(try FreePort.any())",
+            ] + flags)
+        try await waitUntilUp([name])
+    }
+
+    /// Starts several slaves of one quota and returns when all are up.
+    public func startSlaves(_ names: [String], quota: String, _ flags: [String] = []) async throws {
+        for name in names {
+            try launch(
+                name,
+                [
+                    "slave", "--master", url, "--data", data(of: name).path, "--quota", quota, "--name", name,
+                    "--listen", "127.0.0.1:\(try FreePort.any())",
+                ] + flags)
+        }
+        try await waitUntilUp(names)
+    }
+
+    /// Starts any daemon under a name of the test's own, without waiting for it.
+    @discardableResult
+    public func launch(
+        _ name: String, _ arguments: [String], environment changes: [String: String?] = [:]
+    ) throws -> BrimProcess {
+        let log = log(of: name)
+        let process = try BrimProcess(
+            run.brim, arguments, environment: try environment(changes), directory: scratch, stdout: log, stderr: log)
+        state.withLock { state in
+            if state.daemons[name] == nil { state.order.append(name) }
+            state.daemons[name] = Daemon(process: process, arguments: arguments, log: log)
+        }
+        return process
+    }
+
+    /// Waits until a master answers that it is ready. Throws at once when it ends instead.
+    public func waitUntilReady(_ name: String) async throws {
+        let process = try process(of: name)
+        try await waitFor("\(name) is ready", within: .seconds(90)) {
+            guard process.isRunning else { throw Hopeless("\(name) ended: \(String(describing: process.exit))") }
+            return try await answersReady(url)
+        }
+    }
+
+    private func answersReady(_ url: String) async throws -> Bool {
+        let reply = try await peer.download("\(url)/readyz", headers: [], token: nil, idle: .seconds(5))
+        for try await _ in reply.body {}
+        return reply.status == 200
+    }
+
+    /// Waits until these servers say that they have joined, and the master that they are up. Throws at once when one of
+    /// them ended.
+    public func waitUntilUp(_ names: [String]) async throws {
+        try await waitFor("\(names.joined(separator: ", ")) up", within: .seconds(90)) {
+            for name in names {
+                guard let daemon = daemon(name) else { throw Hopeless("no daemon \(name) was started") }
+                guard daemon.process.isRunning else {
+                    throw Hopeless("\(name) ended: \(String(describing: daemon.process.exit))")
+                }
+                // The master may not have noticed yet that it was away.
+                guard let listen = daemon.arguments.firstIndex(of: "--listen"),
+                    try await answersReady("http://\(daemon.arguments[listen + 1])")
+                else { return false }
+            }
+            let servers = try await status().servers
+            return names.allSatisfy { name in servers.contains { $0.name.rawValue == name && $0.state == .up } }
+        }
+    }
+
+    // MARK: - Stopping
+
+    /// Asks a daemon to end and waits until it has. Throws when it does not end with status 0 within 20 s.
+    public func stop(_ name: String) async throws {
+        let process = try process(of: name)
+        process.send(SIGTERM)
+        let exit = try await process.waitForExit(within: .seconds(20))
+        guard exit == .status(0) else {
+            throw SwarmFailure("\(name) ended with \(exit) on SIGTERM\n\(process.stderr.tail())")
+        }
+    }
+
+    /// Kills a daemon without a chance to tidy up.
+    public func kill9(_ name: String) async throws {
+        let process = try process(of: name)
+        process.send(SIGKILL)
+        try await process.waitForExit(within: .seconds(20))
+    }
+
+    /// Holds a daemon still: it runs, but neither answers nor speaks, as if its cable were pulled.
+    public func freeze(_ name: String) throws { try process(of: name).send(SIGSTOP) }
+
+    /// Lets a daemon run on.
+    public func thaw(_ name: String) throws { try process(of: name).send(SIGCONT) }
+
+    /// Starts a daemon that has ended once more, with the same arguments (its data and its port too), and waits until
+    /// it serves.
+    ///
+    /// - Parameters:
+    ///   - quota: replaces a slave's quota.
+    ///   - flags: added for this and later starts.
+    public func restart(_ name: String, quota: String? = nil, _ flags: [String] = []) async throws {
+        guard let daemon = daemon(name) else { throw SwarmFailure("no daemon \(name) was started") }
+        guard !daemon.process.isRunning else { throw SwarmFailure("\(name) still runs") }
+        var arguments = daemon.arguments + flags
+        if let quota, let index = arguments.firstIndex(of: "--quota") { arguments[index + 1] = quota }
+        try launch(name, arguments)
+        if name == Self.master {
+            try await waitUntilReady(name)
+        } else {
+            try await waitUntilUp([name])
+        }
+    }
+}

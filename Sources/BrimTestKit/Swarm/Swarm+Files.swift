@@ -1,0 +1,106 @@
+import BrimClient
+import BrimModel
+import BrimWire
+import Foundation
+
+extension Swarm {
+    // MARK: - Asking the master
+
+    public func status() async throws -> StatusReply { try await client().status() }
+
+    /// What the master says of one server.
+    public func server(_ name: String) async throws -> ServerStatus {
+        guard let server = try await status().servers.first(where: { $0.name.rawValue == name }) else {
+            throw SwarmFailure("the master knows no server \(name)")
+        }
+        return server
+    }
+
+    public func stat(_ path: String) async throws -> FileStat {
+        try await client().stat(BrimPath(parsing: path))
+    }
+
+    public func exists(_ path: String) async throws -> Bool {
+        try await client().statIfPresent(BrimPath(parsing: path)) != nil
+    }
+
+    /// The counted copies of a file.
+    public func k(_ path: String) async throws -> Int {
+        guard let k = try await stat(path).k else { throw SwarmFailure("\(path) is no file") }
+        return k
+    }
+
+    /// Names of the servers that hold a file, sorted.
+    public func holders(_ path: String) async throws -> [String] {
+        try await client().locations(BrimPath(parsing: path)).map(\.server.rawValue).sorted()
+    }
+
+    /// All regular files of the swarm, by path.
+    public func files() async throws -> [String: FileStat] {
+        var files: [String: FileStat] = [:]
+        var directories = [BrimPath.root]
+        while let directory = directories.popLast() {
+            for try await entry in try client().list(directory) {
+                let path = try directory.appending(entry.name)
+                if entry.type == .directory { directories.append(path) }
+                if entry.type == .file { files[path.description] = try await stat(path.description) }
+            }
+        }
+        return files
+    }
+
+    /// Who holds each file: path to sorted names of servers.
+    public func allHolders() async throws -> [String: [String]] {
+        try await files().mapValues { ($0.replicas ?? []).map(\.rawValue).sorted() }
+    }
+
+    // MARK: - Files, by the command line
+
+    /// Writes bytes with `brim put` from a file, so that the length is known beforehand. Throws unless it succeeds.
+    public func put(_ data: Data, to path: String, _ flags: String...) async throws {
+        let result = try await tryPut(data, to: path, flags)
+        guard result.status == 0 else { throw SwarmFailure("\(result)") }
+    }
+
+    /// As above, for text.
+    public func put(_ text: String, to path: String, _ flags: String...) async throws {
+        let result = try await tryPut(Data(text.utf8), to: path, flags)
+        guard result.status == 0 else { throw SwarmFailure("\(result)") }
+    }
+
+    /// `brim put`, with whatever outcome.
+    public func tryPut(_ data: Data, to path: String, _ flags: [String] = []) async throws -> CommandResult {
+        let file = try scratchFile(data)
+        defer { try? FileManager.default.removeItem(at: file) }
+        return try await cli(["put"] + flags + [file.path, path])
+    }
+
+    /// The bytes of a file, read with `brim cat`.
+    public func read(_ path: String) async throws -> Data {
+        let result = try await cli(["cat", path])
+        guard result.status == 0 else { throw SwarmFailure("\(result)") }
+        return result.stdout
+    }
+
+    /// A new file in the scratch directory.
+    public func scratchFile(_ data: Data, named name: String? = nil) throws -> URL {
+        let file = scratch.appending(path: name ?? "file-\(UUID().uuidString)")
+        try data.write(to: file)
+        return file
+    }
+}
+
+extension Data {
+    /// Bytes that do not compress and are the same for the same seed.
+    public static func random(count: Int, seed: UInt64) -> Data {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        var data = Data(capacity: count + 8)
+        while data.count < count {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            Swift.withUnsafeBytes(of: state) { data.append(contentsOf: $0) }
+        }
+        return data.prefix(count)
+    }
+}

@@ -1,0 +1,155 @@
+import BrimClient
+import BrimModel
+import BrimWire
+import Foundation
+import Logging
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A swarm of real processes in a fresh directory: a master, slaves, and commands that speak to them.
+///
+/// ```swift
+/// try await Swarm.run { swarm in
+///     try await swarm.startMaster()
+///     try await swarm.startSlave("alpha", quota: "1M")
+///     try await swarm.put("hello", to: "/hello.txt")
+/// }
+/// ```
+///
+/// Whatever happens in the closure, nothing is left of the swarm when ``run(_:_:)`` returns. Failures that are thrown
+/// carry the last status and the ends of all daemons' logs.
+public final class Swarm: Sendable {
+    /// A daemon that was started here, running or not.
+    struct Daemon: Sendable {
+        var process: BrimProcess
+        /// Starts it the same way again.
+        var arguments: [String]
+        var log: URL
+    }
+
+    struct State: Sendable {
+        var daemons: [String: Daemon] = [:]
+        /// Names in the order of their first start.
+        var order: [String] = []
+        var commands = 0
+        var masterPort = 0
+        /// Speaks to the master on that port.
+        var client: BrimClient?
+        /// The name of the database in the shared mongod.
+        var database: String?
+        var watchesQuotas = false
+    }
+
+    /// Name of the master among the daemons.
+    public static let master = "master"
+
+    public let run: TestRun
+    public let directory: URL
+    public let password: String
+    public let options: SwarmOptions
+    /// Signs tokens as `brim token` does.
+    public let keys: SwarmKeys
+    let peer: PeerClient
+    let state = Mutex(State())
+
+    static let silence = Logger(label: "swarm") { _ in SwiftLogNoOpLogHandler() }
+
+    private init(_ options: SwarmOptions) throws {
+        self.options = options
+        run = try TestRun.shared()
+        directory = try run.swarmDirectory()
+        password = (0..<4).map { _ in String(UInt32.random(in: 0...UInt32.max), radix: 36) }.joined(separator: "-")
+        keys = try SwarmKeys(password: password)
+        peer = PeerClient(logger: Self.silence)
+        try Data("\(password)\n".utf8).write(to: passwordFile)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: passwordFile.path)
+        try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
+    }
+
+    /// Makes a swarm without daemons, runs `body` with it, ends all that was started and removes the directory.
+    public static func run<Result>(
+        _ options: SwarmOptions = SwarmOptions(), _ body: (Swarm) async throws -> Result
+    ) async throws -> Result {
+        let swarm = try Swarm(options)
+        do {
+            let result = try await body(swarm)
+            await Task { await swarm.end() }.value
+            return result
+        } catch {
+            let failure = await swarm.explained(error)
+            // A task of its own: cleaning up must not be cut short when the test was cancelled.
+            await Task { await swarm.end() }.value
+            throw failure
+        }
+    }
+
+    // MARK: - Places
+
+    public var passwordFile: URL { directory.appending(path: "password") }
+    /// For files that a test makes.
+    public var scratch: URL { directory.appending(path: "scratch") }
+    var home: URL { directory.appending(path: "home") }
+    /// A daemon's data directory.
+    public func data(of daemon: String) -> URL { directory.appending(path: "data-\(daemon)") }
+    /// A daemon's log.
+    public func log(of daemon: String) -> URL { directory.appending(path: "\(daemon).log") }
+
+    public var masterPort: Int { state.withLock { $0.masterPort } }
+    public var url: String { "http://127.0.0.1:\(masterPort)" }
+    /// Names of the slaves that were started, in that order.
+    public var slaves: [String] { state.withLock { $0.order.filter { $0 != Self.master } } }
+
+    /// A client with all rights. Throws before the master was started.
+    public func client() throws -> BrimClient {
+        guard let client = state.withLock({ $0.client }) else { throw SwarmFailure("no master was started") }
+        return client
+    }
+
+    /// A token that may do everything.
+    public func adminToken() throws -> String { try keys.sign(.admin(subject: "test")) }
+
+    /// The environment of every process: this process's own without settings of BrimFS, and the swarm's.
+    func environment(_ changes: [String: String?] = [:]) throws -> [String: String] {
+        var environment = ProcessInfo.processInfo.environment.filter { name, _ in
+            !name.hasPrefix("BRIM_") && !name.hasPrefix("XDG_")
+        }
+        environment[TestRun.marker] = run.directory.path
+        environment["HOME"] = home.path
+        environment["BRIM_PASSWORD_FILE"] = passwordFile.path
+        environment["BRIM_MONGOD"] = try PrivateMongod.findBinary()
+        if masterPort != 0 { environment["BRIM_MASTER"] = url }
+        for (name, value) in changes { environment[name] = value }
+        return environment
+    }
+
+    // MARK: - The end
+
+    /// Ends all daemons, the youngest first, and removes the directory.
+    private func end() async {
+        await state.withLock { $0.client }?.shutdown()
+        await peer.shutdown()
+        for name in state.withLock({ $0.order }).reversed() {
+            await daemon(name)?.process.end(patience: .seconds(15))
+        }
+        for pid in leftovers() { kill(pid, SIGKILL) }
+        if !TestRun.keepsDirectories { try? FileManager.default.removeItem(at: directory) }
+    }
+
+    /// Processes of this swarm that run without being one of its daemons, for example a master's mongod.
+    public func leftovers() -> [Int32] {
+        let own = state.withLock { Set($0.daemons.values.filter(\.process.isRunning).map(\.process.pid)) }
+        let mark = Data("HOME=\(home.path)\0".utf8)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { Int32($0) }.filter { pid in
+            guard !own.contains(pid), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ")
+            else { return false }
+            return environment.range(of: mark) != nil
+        }
+    }
+}

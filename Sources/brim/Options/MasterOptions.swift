@@ -1,0 +1,139 @@
+import ArgumentParser
+import BrimMaster
+import BrimModel
+import BrimWire
+import Foundation
+
+/// What a master can be told; `brim up` takes the same.
+struct MasterOptions: ParsableArguments, Sendable {
+    @Option(
+        help: ArgumentHelp(
+            "A MongoDB replica set, version 5 or newer. (default: a mongod of its own)", valueName: "uri"))
+    var mongodb: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The mongod to start. BRIM_MONGOD. (default: on PATH, or as deploy/get-mongod installs it)",
+            valueName: "path"))
+    var mongod: String?
+
+    @Option(help: ArgumentHelp("The database's name. (default: brim)", valueName: "name"))
+    var database: String?
+
+    @Option(
+        help: ArgumentHelp("How often servers report that they live. (default: 5s)", valueName: "duration"),
+        transform: positiveDuration)
+    var heartbeat: Duration?
+
+    @Option(
+        help: ArgumentHelp(
+            "Silence after which a server gets no new copies. (default: 15s)", valueName: "duration"),
+        transform: positiveDuration)
+    var suspectAfter: Duration?
+
+    @Option(
+        help: ArgumentHelp(
+            "Silence after which its copies count no longer and are made elsewhere. (default: 5m)",
+            valueName: "duration"),
+        transform: positiveDuration)
+    var downAfter: Duration?
+
+    @Option(
+        help: ArgumentHelp(
+            "Wanted copies of a file for which nothing else says otherwise. (default: 3)",
+            valueName: "number"),
+        transform: copyCount)
+    var copies: Int?
+
+    @Option(
+        help: ArgumentHelp("Copies that a write waits for, at most. (default: 2)", valueName: "number"),
+        transform: copyCount)
+    var writeCopies: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Copies that a file is given, at most, spare ones included. (default: 16)",
+            valueName: "number"),
+        transform: copyCount)
+    var maxCopies: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "The surplus that a file must exceed to give up a copy; 'none' shares a shortage evenly. (default: 0)",
+            valueName: "surplus"),
+        transform: surplusFloor)
+    var floor: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "What is kept free of spare copies on each server: a share of its quota, or a size. (default: 2%)",
+            valueName: "size"),
+        transform: { try Headroom(parsing: $0) })
+    var headroom: Headroom?
+
+    /// Throws `.invalid` for values from variables or files that are wrong or do not go together.
+    func swarmSettings(_ settings: Settings) throws -> SwarmSettings {
+        var swarm = SwarmSettings()
+        try setTimes(&swarm, settings)
+        swarm.copies = try settings.value("copies", flag: copies, default: swarm.copies, parse: copyCount)
+        swarm.writeCopies = try settings.value(
+            "write-copies", flag: writeCopies, default: swarm.writeCopies, parse: copyCount)
+        swarm.maxCopies = try settings.value("max-copies", flag: maxCopies, default: swarm.maxCopies, parse: copyCount)
+        swarm.floor = try settings.value("floor", flag: floor, default: swarm.floor, parse: surplusFloor)
+        swarm.headroom = try settings.value("headroom", flag: headroom, default: swarm.headroom) {
+            try Headroom(parsing: $0)
+        }
+        return swarm
+    }
+
+    /// Those times that nobody set are made to fit those that somebody did. Throws a `UsageError` when they do not go
+    /// together.
+    private func setTimes(_ swarm: inout SwarmSettings, _ settings: Settings) throws {
+        let heartbeat = try settings.value("heartbeat", flag: heartbeat, parse: positiveDuration)
+        let suspectAfter = try settings.value("suspect-after", flag: suspectAfter, parse: positiveDuration)
+        let downAfter = try settings.value("down-after", flag: downAfter, parse: positiveDuration)
+        swarm.downAfter = downAfter ?? max(swarm.downAfter, (suspectAfter ?? heartbeat ?? .zero) * 4)
+        swarm.suspectAfter = suspectAfter ?? max(min(swarm.suspectAfter, swarm.downAfter / 2), (heartbeat ?? .zero) * 2)
+        swarm.heartbeat = heartbeat ?? min(swarm.heartbeat, swarm.suspectAfter / 3)
+        let times = [swarm.heartbeat, swarm.suspectAfter, swarm.downAfter]
+        guard times[0] < times[1], times[1] < times[2] else {
+            throw UsageError(
+                "--heartbeat, --suspect-after and --down-after must rise: they are "
+                    + times.map(DurationText.format).joined(separator: ", "))
+        }
+    }
+
+    /// A master's configuration with its data in `data`.
+    func configuration(
+        _ settings: Settings, listen: HostPort, fallbackPorts: Bool, data: URL, keys: SwarmKeys
+    ) throws -> MasterConfiguration {
+        MasterConfiguration(
+            listen: listen, fallbackPorts: fallbackPorts, mongodb: try settings.text("mongodb", flag: mongodb),
+            database: try settings.text("database", flag: database) ?? "brim", dataDirectory: data,
+            mongodPath: try settings.text("mongod", flag: mongod), settings: try swarmSettings(settings), keys: keys)
+    }
+}
+
+@Sendable private func positiveDuration(_ text: String) throws -> Duration {
+    let duration = try DurationText.parse(text)
+    guard duration >= .milliseconds(1) else { throw BrimError(.invalid, "'\(text)' is too short") }
+    return duration
+}
+
+@Sendable private func copyCount(_ text: String) throws -> Int {
+    guard let count = Int(text), (1...Limits.maxCopies).contains(count) else {
+        throw BrimError(.invalid, "'\(text)' is not a number of copies", advice: "Give 1 to \(Limits.maxCopies)")
+    }
+    return count
+}
+
+@Sendable private func surplusFloor(_ text: String) throws -> Int {
+    // No surplus is lower than that of a file without a copy.
+    if text == "none" { return -Limits.maxCopies - 1 }
+    guard let floor = Int(text), abs(floor) <= Limits.maxCopies else {
+        throw BrimError(
+            .invalid, "'\(text)' is not a surplus", advice: "Give -\(Limits.maxCopies) to \(Limits.maxCopies), or none")
+    }
+    return floor
+}

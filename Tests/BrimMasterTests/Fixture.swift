@@ -1,0 +1,69 @@
+import BrimMetadata
+import BrimModel
+import BrimTestKit
+import BrimWire
+import Logging
+
+@testable import BrimMaster
+
+/// A master's services over an in-memory store, with servers that joined and hold nothing.
+struct Fixture {
+    let store: any MetadataStore = InMemoryMetadataStore()
+    let roster = Roster()
+    let views: ViewKeeper
+    let namespace: NamespaceService
+    let reconciler: Reconciler
+    let changed = Bell()
+    private let ids = BlobIDSource()
+
+    init(servers: [String]) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        // A busy machine may not get round to refreshing it.
+        views = ViewKeeper(store: store, maxAge: .seconds(3600), logger: logger)
+        namespace = NamespaceService(store: store, views: views)
+        reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed)
+        _ = try await store.prepare(passwordProof: "proof")
+        let term = try await store.beginTerm(holder: "test")
+        let names = try servers.map { try ServerName(validating: $0) }
+        for name in names {
+            let usage = ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1 << 40, files: 0)
+            _ = try await store.join(
+                ServerHello(
+                    name: name, id: "id-\(name)", address: "\(name):1", zone: "z", version: "1",
+                    requestedQuota: 1 << 30,
+                    usage: usage))
+            _ = try await store.setState(name, from: .down, to: .up)
+        }
+        await roster.take(try await store.servers())
+        _ = try await store.publishView(counted: names, readable: names, up: names, term: term)
+        try await views.refresh()
+    }
+
+    static let checksum = Checksum(crc32c: 7)
+
+    /// Commits a file as if its bytes were on these servers.
+    @discardableResult
+    func file(_ path: String, on servers: [String], n: Int = 1, size: Int64 = 3) async throws -> Entry {
+        let path = try BrimPath(parsing: path)
+        guard let name = path.name, let parent = path.parent else { throw BrimError(.invalid, "a file needs a name") }
+        let directory = try await namespace.ensureDirectory(parent)
+        let write = BlobCommit(
+            request: ids.request(), place: EntryPlace(parent: directory.id, name: name), blob: ids.next(), size: size,
+            checksum: Self.checksum, replicas: try servers.map { try ServerName(validating: $0) }, mode: 0o644,
+            modified: .now, explicitN: n, defaultN: 3)
+        let outcomes = try await store.commit([write], view: try await views.current())
+        guard let outcome = try outcomes.first?.get() else { throw BrimError(.internal, "no outcome") }
+        return outcome.entry
+    }
+
+    func report(_ entry: Entry, checksum: Checksum = Self.checksum, confirmed: Bool = true) throws -> BlobReport {
+        guard let content = entry.content else { throw BrimError(.internal, "not a file") }
+        return BlobReport(
+            blob: content.blob, file: entry.id, size: content.size, checksum: checksum, confirmed: confirmed)
+    }
+
+    /// A blob that no file has.
+    func stranger() -> BlobReport {
+        BlobReport(blob: ids.next(), file: FileID(0), size: 1, checksum: Self.checksum, confirmed: false)
+    }
+}

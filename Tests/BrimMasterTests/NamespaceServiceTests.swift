@@ -1,0 +1,102 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+import Testing
+
+@testable import BrimMaster
+
+@Suite struct NamespaceServiceTests {
+    private func path(_ text: String) throws -> BrimPath { try BrimPath(parsing: text) }
+
+    private func code(_ body: () async throws -> Void) async -> BrimError.Code? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return (error as? BrimError)?.code
+        }
+    }
+
+    @Test func namesTheFirstMissingComponent() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        try await fixture.file("/a/file", on: ["alpha"])
+        let missing = await #expect(throws: BrimError.self) {
+            _ = try await fixture.namespace.stat(try BrimPath(parsing: "/a/b/c"))
+        }
+        #expect(missing?.code == .notFound)
+        #expect(missing?.message == "/a/b does not exist")
+        let through = await #expect(throws: BrimError.self) {
+            _ = try await fixture.namespace.stat(try BrimPath(parsing: "/a/file/c"))
+        }
+        #expect(through?.code == .notDirectory)
+        #expect(through?.message == "/a/file is not a directory")
+    }
+
+    @Test func makesDirectoriesWithAndWithoutParents() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        let namespace = fixture.namespace
+        let deep = try path("/x/y/z")
+        #expect(
+            await code { _ = try await namespace.makeDirectory(deep, parents: false, mode: nil, modified: nil) }
+                == .notFound)
+        let made = try await namespace.makeDirectory(deep, parents: true, mode: 0o700, modified: nil)
+        #expect(made.created && made.stat.type == .directory && made.stat.mode == 0o700)
+        #expect(!(try await namespace.makeDirectory(deep, parents: true, mode: nil, modified: nil)).created)
+        #expect(
+            await code { _ = try await namespace.makeDirectory(deep, parents: false, mode: nil, modified: nil) }
+                == .exists)
+        try await fixture.file("/x/file", on: ["alpha"])
+        let below = try path("/x/file/d")
+        #expect(
+            await code { _ = try await namespace.makeDirectory(below, parents: true, mode: nil, modified: nil) }
+                == .notDirectory)
+    }
+
+    @Test func removesTreesOnlyWhenAsked() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        for i in 0..<25 { try await fixture.file("/tree/d\(i % 5)/e/f\(i)", on: ["alpha"]) }
+        let tree = try path("/tree")
+        #expect(await code { _ = try await fixture.namespace.remove(tree, recursive: false) } == .notEmpty)
+        let reply = try await fixture.namespace.remove(tree, recursive: true)
+        #expect(reply.files == 25)
+        #expect(reply.directories == 11)
+        #expect(await code { _ = try await fixture.namespace.stat(tree) } == .notFound)
+        let alpha = try ServerName(validating: "alpha")
+        #expect(try await fixture.store.pendingDeletions(on: alpha, limit: 100).count == 25)
+        #expect(await code { _ = try await fixture.namespace.remove(.root, recursive: true) } == .invalid)
+    }
+
+    @Test func refusesToMoveADirectoryBelowItself() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        try await fixture.file("/a/b/f", on: ["alpha"])
+        let (a, below) = (try path("/a"), try path("/a/b/a"))
+        #expect(await code { _ = try await fixture.namespace.rename(a, to: below, replace: false) } == .invalid)
+        let moved = try await fixture.namespace.rename(try path("/a/b"), to: try path("/c"), replace: false)
+        #expect(moved.path == "/c")
+        #expect(try await fixture.namespace.stat(try path("/c/f")).type == .file)
+    }
+
+    @Test func addsUpTrees() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        try await fixture.file("/t/a", on: ["alpha", "bravo"], size: 10)
+        try await fixture.file("/t/u/b", on: ["alpha"], size: 5)
+        let usage = try await fixture.namespace.usage(try path("/t"))
+        #expect(usage == UsageReply(path: "/t", files: 2, directories: 2, bytes: 15, storedBytes: 25))
+    }
+
+    @Test func checksWhatIsChanged() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        try await fixture.file("/f", on: ["alpha"])
+        let file = try path("/f")
+        let changed = try await fixture.namespace.change(
+            file, ChangeRequest(n: 4, attributes: ["popularity": .int(7)]))
+        #expect(changed.n == 4 && changed.surplus == -3 && changed.attributes == ["popularity": .int(7)])
+        for bad in [
+            ChangeRequest(n: 0), ChangeRequest(n: 1_000_000), ChangeRequest(mode: -1),
+            ChangeRequest(attributes: ["a.b": .int(1)]), ChangeRequest(attributes: ["$a": .int(1)]),
+            ChangeRequest(attributes: ["": .int(1)]),
+        ] {
+            #expect(await code { _ = try await fixture.namespace.change(file, bad) } == .invalid)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+import Testing
+
+@testable import BrimMaster
+
+@Suite struct ReconcilerTests {
+    private func page(_ blobs: [BlobReport], from server: String) throws -> ReportPage {
+        ReportPage(
+            name: try ServerName(validating: server), id: "id-\(server)", begun: .now, after: nil, through: nil,
+            blobs: blobs.sorted { $0.blob < $1.blob })
+    }
+
+    @Test func confirmsAdoptsChecksAndDeletes() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        let known = try await fixture.file("/known", on: ["alpha"])
+        let orphan = try await fixture.file("/orphan", on: ["bravo"])
+        let wrong = try await fixture.file("/wrong", on: ["bravo"])
+        let missing = try await fixture.file("/missing", on: ["alpha"])
+        let removed = try await fixture.file("/removed", on: ["alpha"])
+        _ = try await fixture.namespace.remove(try BrimPath(parsing: "/removed"), recursive: false)
+        let stranger = fixture.stranger()
+
+        let reply = try await fixture.reconciler.reconcile(
+            try page(
+                [
+                    try fixture.report(known, confirmed: false), try fixture.report(orphan),
+                    try fixture.report(wrong, checksum: Checksum(crc32c: 8)), try fixture.report(removed), stranger,
+                ], from: "alpha"))
+        #expect(Set(reply.confirm) == [known.content?.blob, orphan.content?.blob])
+        #expect(reply.delete == [removed.content?.blob].compactMap { $0 })
+        #expect(reply.check == [missing.content?.blob].compactMap { $0 })
+
+        let adopted = try await fixture.store.entry(orphan.id)?.content
+        #expect(adopted?.replicas.map(\.rawValue).sorted() == ["alpha", "bravo"])
+        #expect(adopted?.surplus == 1)
+        #expect(try await fixture.store.entry(wrong.id)?.content?.replicas.map(\.rawValue) == ["bravo"])
+    }
+
+    @Test func neverCommitsWhatItSettledAsUnknown() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        let stranger = fixture.stranger()
+        let alpha = try ServerName(validating: "alpha")
+        let reply = try await fixture.reconciler.settle([stranger], on: alpha)
+        #expect(reply.delete == [stranger.blob])
+        let late = BlobCommit(
+            request: "late", place: EntryPlace(parent: .root, name: try EntryName("late")), blob: stranger.blob,
+            size: 1,
+            checksum: stranger.checksum, replicas: [alpha], mode: 0o644, modified: .now, explicitN: nil, defaultN: 1)
+        let outcome = try await fixture.store.commit([late], view: try await fixture.views.current()).first
+        #expect(throws: BrimError.self) { try outcome?.get() }
+    }
+
+    @Test func takesLostCopiesOffTheirFiles() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        let file = try await fixture.file("/f", on: ["alpha", "bravo"], n: 2)
+        let blobs = [file.content?.blob].compactMap { $0 }
+        try await fixture.reconciler.lose(blobs, on: try ServerName(validating: "bravo"))
+        let content = try await fixture.store.entry(file.id)?.content
+        #expect(content?.replicas.map(\.rawValue) == ["alpha"])
+        #expect(content?.surplus == -1)
+    }
+}

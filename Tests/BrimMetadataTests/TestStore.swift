@@ -1,0 +1,31 @@
+import BrimMetadata
+import BrimModel
+import BrimTestKit
+import Logging
+import MongoDriver
+
+/// Stores for tests, each in a database of its own that is dropped afterwards.
+enum TestStore {
+    static func withMongo<T>(
+        clock: @escaping @Sendable () -> Timestamp = { .now }, _ body: (MongoMetadataStore) async throws -> T
+    ) async throws -> T {
+        let mongod = try await PrivateMongod.shared()
+        var options = MongoClientOptions()
+        options.poolSize = 8
+        let store = MongoMetadataStore(
+            client: try MongoClient(uri: mongod.uri, options: options),
+            database: PrivateMongod.freshDatabaseName("meta"),
+            logger: Logger(label: "test"), clock: clock)
+        do {
+            _ = try await store.prepare(passwordProof: "proof")
+            let result = try await body(store)
+            try await store.database.drop()
+            await store.close()
+            return result
+        } catch {
+            try? await store.database.drop()
+            await store.close()
+            throw error
+        }
+    }
+}
