@@ -125,6 +125,7 @@ import Testing
 @Suite struct DataDirectoryTests {
     @Test func onlyOneDaemon() throws {
         let temporary = try TemporaryDirectory()
+        defer { withExtendedLifetime(temporary) {} }
         let first = try DataDirectory(path: temporary.path, name: nil)
         #expect(throws: BrimError.self) { try DataDirectory(path: temporary.path, name: nil) }
         withExtendedLifetime(first) {}
@@ -132,6 +133,7 @@ import Testing
 
     @Test func remembers() throws {
         let temporary = try TemporaryDirectory()
+        defer { withExtendedLifetime(temporary) {} }
         let path = temporary.path + "/a/b"
         let name = try ServerName(validating: "alpha")
         var id = ""
@@ -150,6 +152,7 @@ import Testing
 
     @Test func refusesNewerFormatsAndLostIdentity() throws {
         let temporary = try TemporaryDirectory()
+        defer { withExtendedLifetime(temporary) {} }
         let file = URL(fileURLWithPath: temporary.path + "/brim.json")
         try Data(#"{"format": 2, "id": 7}"#.utf8).write(to: file)
         #expect {
@@ -165,6 +168,7 @@ import Testing
     @Test("brim.json of format 1")
     func fixture() throws {
         let temporary = try TemporaryDirectory()
+        defer { withExtendedLifetime(temporary) {} }
         let text = """
             {"format": 1, "id": "a-b", "name": "alpha", "quota": 10, "quotaAsked": 20, "swarm": "s"}
             """

@@ -24,6 +24,7 @@ import Testing
 
     @Test func survivesReopening() async throws {
         let temporary = try TemporaryDirectory()
+        defer { withExtendedLifetime(temporary) {} }
         let blob = BlobIDs.shared.next()
         let path = temporary.path + "/catalog.sqlite"
         let health = DiskHealth(logger: quiet())

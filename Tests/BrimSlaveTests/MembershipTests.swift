@@ -22,6 +22,7 @@ extension SwarmTests {
     func memberForLife() async throws {
         let master = FakeMaster(keys: try SwarmKeys(password: "test"))
         let directory = try TemporaryDirectory()
+        defer { withExtendedLifetime(directory) {} }
         try await TestSwarm.running([master.server]) {
             let base = try HostName.serverName(host: HostName.current)
             let second = try HostName.serverName(host: HostName.current, number: 2)
@@ -62,14 +63,15 @@ extension SwarmTests {
     @Test("What cannot be helped by waiting ends the slave with a clear error")
     func refusedForGood() async throws {
         let master = FakeMaster(keys: try SwarmKeys(password: "test"))
+        let (first, foreign, third) = (try TemporaryDirectory(), try TemporaryDirectory(), try TemporaryDirectory())
+        defer { withExtendedLifetime((first, foreign, third)) {} }
         try await TestSwarm.running([master.server]) {
             let name = try ServerName(validating: "alpha")
             master.set { $0.taken = [name] }
-            let taken = try await slave(try TemporaryDirectory(), master, name: "alpha")
+            let taken = try await slave(first, master, name: "alpha")
             #expect(await failure { try await taken.run() } == .exists)
             #expect(await failure { _ = try await taken.joinedName } == .exists)
 
-            let foreign = try TemporaryDirectory()
             try Data(#"{"format": 1, "id": "x", "swarm": "another"}"#.utf8)
                 .write(to: URL(fileURLWithPath: foreign.path + "/brim.json"))
             let stray = try await slave(foreign, master)
@@ -77,7 +79,7 @@ extension SwarmTests {
 
             let stranger = SlaveService(
                 configuration: try TestSwarm.configuration(
-                    try TemporaryDirectory().path, master: try await master.url,
+                    third.path, master: try await master.url,
                     keys: try SwarmKeys(password: "wrong"), quota: 10, name: nil), logger: quiet())
             #expect(await failure { try await stranger.run() } == .unauthorized)
         }
@@ -127,6 +129,7 @@ extension SwarmTests {
     func afterAKill() async throws {
         let master = FakeMaster(keys: try SwarmKeys(password: "test"))
         let directory = try TemporaryDirectory()
+        defer { withExtendedLifetime(directory) {} }
         let (stray, lost) = (BlobIDs.shared.next(), BlobIDs.shared.next())
         do {
             let disk = try Disk(directory)

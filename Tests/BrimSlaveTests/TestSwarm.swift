@@ -61,6 +61,7 @@ final class TestSwarm: Sendable {
         try await running([master.server]) {
             let url = try await master.url
             var slaves: [(ServerName, TemporaryDirectory, SlaveService)] = []
+            defer { withExtendedLifetime(slaves) {} }
             for (index, quota) in quotas.enumerated() {
                 let temporary = try TemporaryDirectory()
                 var configuration = try configuration(
