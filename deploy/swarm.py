@@ -4,6 +4,7 @@
     swarm.py sample DIRECTORY COUNT
                                so many of its files, each ended by a NUL: the largest, one of the smallest, others by chance
     swarm.py up COUNT          waits until so many servers are up
+    swarm.py load DIRECTORY    puts it into the swarm's root, and shows how the disks fill meanwhile
     swarm.py rest              waits until no step is left that would improve anything; shows the way there
     swarm.py stored            prints how many files the swarm holds
     swarm.py full              checks that no server could take one more copy
@@ -22,6 +23,7 @@ import time
 HEADROOM_PERCENT = 2  # what `brim master` keeps free by default
 POLL_SECONDS = 0.5
 START_LIMIT_SECONDS = 120
+LINE_SECONDS = 5  # between lines where the last one cannot be overwritten
 STALL_LIMIT_SECONDS = 180  # without any change in the numbers
 CALM_POLLS = 4  # so often in a row the swarm must say that it is at rest
 
@@ -103,24 +105,31 @@ def sample(directory, count):
 
 
 def describe(status):
-    """One line that says how things stand."""
+    """One line that says how things stand: files, how full each server is, surplus, copies under way."""
     levels = ", ".join(
         f"{level['files']} at {level['surplus']:+d}" if level["surplus"] else f"{level['files']} at 0"
         for level in sorted(status["surplus"], key=lambda level: level["surplus"])
         if level["files"]
     )
-    fill = "  ".join(
-        f"{server['name']} {100 * server['used'] / server['quota']:5.1f} %" for server in status["servers"]
-    )
-    return f"{fill}   surplus: {levels or 'no files'}   copying: {status['copying']}"
+    fill = "  ".join(f"{one['name']} {100 * one['used'] / one['quota']:.1f} %" for one in status["servers"])
+    size = f"{status['files']} files, {human(status['bytes'])}"
+    return f"{size}   {fill}   surplus: {levels or '-'}   copying {status['copying']}"
 
 
-def show(line, last=False):
-    if sys.stderr.isatty():
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-        print(f"\r\033[K{line[: columns - 1]}", end="\n" if last else "", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
+class Display:
+    """A line that is overwritten on a terminal, and printed now and then elsewhere."""
+
+    def __init__(self):
+        self.is_terminal = sys.stderr.isatty()
+        self.printed = None
+
+    def show(self, line, last=False):
+        if self.is_terminal:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            print(f"\r\033[K{line[: columns - 1]}", end="\n" if last else "", file=sys.stderr, flush=True)
+        elif last or self.printed is None or time.monotonic() - self.printed >= LINE_SECONDS:
+            print(line, file=sys.stderr, flush=True)
+            self.printed = time.monotonic()
 
 
 def wait_up(count):
@@ -133,23 +142,38 @@ def wait_up(count):
     fail(f"{count} servers were not up within {START_LIMIT_SECONDS} s.")
 
 
+def load(directory):
+    display = Display()
+    with subprocess.Popen([os.environ["BRIM"], "put", "-r", directory, "/"], stdin=subprocess.DEVNULL) as put:
+        try:
+            while put.poll() is None:
+                display.show(describe(must("status")))
+                time.sleep(POLL_SECONDS)
+        finally:
+            if put.poll() is None:
+                put.terminate()
+    display.show(describe(must("status")), last=True)
+    sys.exit(put.returncode)
+
+
 def is_at_rest(status):
     return status["atRest"] and status["copying"] == 0 and all(one["state"] == "up" for one in status["servers"])
 
 
 def wait_rest():
+    display = Display()
     seen, calm, since = None, 0, time.monotonic()
     while calm < CALM_POLLS:
         status = must("status")
         line = describe(status)
         if line != seen:
             seen, since = line, time.monotonic()
-            show(line)
+            display.show(line)
         elif time.monotonic() - since > STALL_LIMIT_SECONDS:
             fail(f"nothing has moved for {STALL_LIMIT_SECONDS} s, and the swarm does not say that it is at rest: {line}")
         calm = calm + 1 if is_at_rest(status) else 0
         time.sleep(POLL_SECONDS)
-    show(seen, last=True)
+    display.show(seen, last=True)
 
 
 def check_full():
@@ -192,6 +216,7 @@ def main(arguments):
         "scan": scan,
         "sample": lambda directory, count: sample(directory, int(count)),
         "up": lambda count: wait_up(int(count)),
+        "load": load,
         "rest": wait_rest,
         "stored": lambda: print(must("status")["files"]),
         "full": check_full,

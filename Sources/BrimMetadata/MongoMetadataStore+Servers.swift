@@ -48,7 +48,7 @@ extension MongoMetadataStore {
         fields.append(time: at, as: "heartbeat")
         fields.merge(ServerDocument.usage(usage))
         // Not worth a sync of the journal: the next one comes in seconds.
-        let servers = collections.servers.with(writeConcern: MongoWriteConcern(w: .nodes(1), journal: false))
+        let servers = collections.servers.with(writeConcern: MongoWriteConcern(w: .majority, journal: false))
         try await change(
             name, servers, ["_id": .server(name), "id": .string(id)],
             .pipeline([["$set": .document(fields)], ServerDocument.free]))

@@ -41,7 +41,9 @@ final class SlaveNode: Sendable {
             name: { nameBox.name.withLock { $0 } })
         self.masters = masters
         outbox = Outbox(masters: masters, catalog: catalog, logger: logger)
-        confirmations = Confirmations(catalog: catalog, peers: peers, keys: configuration.keys, logger: logger)
+        confirmations = Confirmations(catalog: catalog, peers: peers, logger: logger) {
+            try configuration.keys.nodeToken(name: nameBox.name.withLock { $0.rawValue })
+        }
     }
 
     private final class NameBox: Sendable {
@@ -59,11 +61,19 @@ final class SlaveNode: Sendable {
 
     func list(_ blobs: [BlobID]) -> BlobList { BlobList(name: name, id: id, blobs: blobs) }
 
-    /// Enters a quota in force, remembered over restarts. Blocks for a moment when it is a change.
-    func apply(quota bytes: Int64) throws {
-        guard quota.set(bytes) else { return }
-        logger.info("quota changed", metadata: ["quota": "\(bytes)"])
-        try directory.update { $0.quota = bytes }
+    /// Enters a quota in force, remembered over restarts.
+    func apply(quota bytes: Int64) async throws {
+        if quota.set(bytes) { logger.info("quota changed", metadata: ["quota": "\(bytes)"]) }
+        guard directory.identity.quota != bytes else { return }
+        // Of two changes at once the later one is remembered.
+        let quota = quota
+        try await remember { $0.quota = quota.bytes }
+    }
+
+    /// Changes `brim.json`.
+    func remember(_ change: @escaping @Sendable (inout DirectoryIdentity) -> Void) async throws {
+        let directory = directory
+        try await store.io.run { try directory.update(change) }
     }
 
     /// Grants space for a write; when there is none, asks the master once to make some. Throws `.full`.
@@ -76,7 +86,7 @@ final class SlaveNode: Sendable {
     /// Grants `wanted` more bytes, or at least `least`. Throws `.full`.
     func extend(_ reservation: Reservation, by wanted: Int64, least: Int64) async throws {
         if tryExtend(reservation, by: wanted, least: least) == nil { return }
-        let missing = max(1, wanted - (try quota.free()))
+        let missing = max(1, wanted - quota.free())
         do {
             _ = try await masters.call(
                 "room", RoomRequest(name: name, id: id, bytes: missing), deadline: .seconds(30), as: Empty.self)
@@ -93,11 +103,8 @@ final class SlaveNode: Sendable {
             do {
                 try reservation.extend(by: bytes)
                 return nil
-            } catch let error as NoRoom {
-                refusal = error
             } catch {
-                health.markFailing("\(error)")
-                refusal = NoRoom(needed: bytes, missing: bytes)
+                refusal = error
             }
         }
         return refusal

@@ -30,12 +30,12 @@ struct SlaveRoutes: Sendable {
             _ = try context.requireNode()
             let quota = try await request.decodeJSON(QuotaRequest.self).quota
             guard quota >= 0 else { throw BrimError(.invalid, "a quota is not negative") }
-            try node.apply(quota: quota)
-            return try jsonResponse(try node.quota.usage())
+            try await node.apply(quota: quota)
+            return try jsonResponse(node.quota.usage())
         }
         router.get("/v1/status") { _, context in
             try context.requireAdmin()
-            return try jsonResponse(try node.quota.usage())
+            return try jsonResponse(node.quota.usage())
         }
         router.get("/readyz") { _, _ in
             try node.health.requireWell()

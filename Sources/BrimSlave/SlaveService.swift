@@ -59,13 +59,19 @@ public final class SlaveService: Service {
             let directory = try DataDirectory(path: configuration.dataDirectory, name: configuration.name)
             return (directory, try Catalog(path: directory.catalog, health: health))
         }
+        let result: Result<Void, any Error>
         do {
             try await serve(io, peers, directory, catalog, health)
+            result = .success(())
         } catch {
-            try await io.run { try catalog.close() }
-            throw error
+            result = .failure(error)
         }
-        try await io.run { try catalog.close() }
+        try await io.run {
+            // Before it, nobody else may have the catalog.
+            defer { directory.unlock() }
+            try catalog.close()
+        }
+        try result.get()
     }
 
     private func serve(

@@ -23,6 +23,8 @@ public struct MetadataComparison {
     private let serverNames: [ServerName]
     private var writes: [BlobCommit] = []
     private var paths: [BrimPath] = [.root]
+    /// How often each kind of step did something: what is always refused compares nothing.
+    public private(set) var effective: [String: Int] = [:]
 
     public init(_ first: any MetadataStore, _ second: any MetadataStore, clock: Clock, seed: UInt64) throws {
         stores = [first, second]
@@ -92,10 +94,10 @@ public struct MetadataComparison {
         }
         writes += batch
         let (view, unplaced, directories) = (view, batch, parents)
-        try await both("commit of \(batch.map { "\($0.place.name) \($0.precondition)" }) into \(parents)") { store in
+        try await both("committing \(batch.map { "\($0.place.name) \($0.precondition)" }) into \(parents)") { store in
             var placed = unplaced
             for (i, path) in directories.enumerated() {
-                guard let parent = try await Self.find(path, in: store) else { return "no parent" }
+                guard let parent = try await Self.find(path, in: store) else { return "nothing" }
                 placed[i].place.parent = parent.id
             }
             return try await store.commit(placed, view: view).map { outcome in
@@ -110,8 +112,8 @@ public struct MetadataComparison {
     private mutating func create() async throws {
         let (parent, name) = (directory(), try name())
         let isLink = Bool.random(probability: 0.2, using: &random)
-        try await both("create \(name) in \(parent)") { [clock] store in
-            guard let directory = try await Self.find(parent, in: store) else { return "no parent" }
+        try await both("creating \(name) in \(parent)") { [clock] store in
+            guard let directory = try await Self.find(parent, in: store) else { return "nothing" }
             let made = try await store.create(
                 NewEntry(
                     place: EntryPlace(parent: directory.id, name: name), type: isLink ? .symlink : .directory,
@@ -123,7 +125,7 @@ public struct MetadataComparison {
     private mutating func rename() async throws {
         let (from, parent, name) = (anything(), directory(), try name())
         let replace = Bool.random(probability: 0.7, using: &random)
-        try await both("rename of \(from) to \(parent)/\(name), \(replace)") { store in
+        try await both("renaming \(from) to \(parent)/\(name), \(replace)") { store in
             guard let entry = try await Self.find(from, in: store), let oldParent = entry.parent,
                 let oldName = entry.name,
                 let target = try await Self.find(parent, in: store)
@@ -138,7 +140,7 @@ public struct MetadataComparison {
     private mutating func remove() async throws {
         let victims = (0..<Int.random(in: 1...4, using: &random)).map { _ in anything() }
         let isStale = Bool.random(probability: 0.1, using: &random)
-        try await both("removal of \(victims)") { store in
+        try await both("removing \(victims)") { store in
             var entries: [Entry] = []
             for path in victims {
                 guard var entry = try await Self.find(path, in: store) else { continue }
@@ -156,7 +158,7 @@ public struct MetadataComparison {
             attributes: ["a": Bool.random(using: &random) ? .double(1.5) : nil],
             mode: Bool.random(using: &random) ? 0o600 : nil)
         let view = view
-        try await both("update of \(path) with \(change)") { store in
+        try await both("updating \(path) with \(change)") { store in
             guard let entry = try await Self.find(path, in: store) else { return "nothing" }
             return Self.describe(try await store.update(entry.id, change, view: view))
         }
@@ -164,7 +166,7 @@ public struct MetadataComparison {
 
     private mutating func addReplica() async throws {
         let (path, names, view) = (anything(), servers(), view)
-        try await both("copies of \(path) on \(names)") { store in
+        try await both("copying \(path) on \(names)") { store in
             let changes = try await Self.changes(path, names, in: store)
             return "\(try await store.addReplicas(changes, view: view))"
         }
@@ -172,7 +174,7 @@ public struct MetadataComparison {
 
     private mutating func giveUp() async throws {
         let (path, names, view) = (anything(), servers(), view)
-        let least = Int.random(in: -3...2, using: &random)
+        let least = Int.random(in: -8...1, using: &random)
         try await both("giving up \(path) on \(names)") { store in
             let changes = try await Self.changes(path, names, in: store)
             return "\(try await store.giveUp(changes, minSurplus: changes.map { _ in least }, view: view))"
@@ -181,7 +183,7 @@ public struct MetadataComparison {
 
     private mutating func lose() async throws {
         let (path, names, view) = (anything(), servers(), view)
-        try await both("loss of \(path) on \(names)") { store in
+        try await both("losing \(path) on \(names)") { store in
             try await store.loseReplicas(try await Self.changes(path, names, in: store), view: view)
             return ""
         }
@@ -194,7 +196,7 @@ public struct MetadataComparison {
         let wasCounted = view.counted
         view = ServerView(epoch: view.epoch + 1, counted: counted, readable: readable, up: counted)
         let (view, names) = (view, serverNames)
-        try await both("recount for \(view)") { store in
+        try await both("recounting for \(view)") { store in
             var steps: [String] = []
             for name in names {
                 let rising = view.counted.contains(name) && !wasCounted.contains(name)
@@ -225,7 +227,7 @@ public struct MetadataComparison {
         let server = serverNames.randomElement(using: &random) ?? serverNames[0]
         let (names, now) = (serverNames, clock.now)
         let isReported = Bool.random(using: &random)
-        try await both("deletions on \(server)") { store in
+        try await both("deleting on \(server)") { store in
             let blobs = try await store.pendingDeletions(on: server, limit: 5)
             try await store.deletionsDone(on: server, blobs)
             if isReported {
@@ -239,7 +241,7 @@ public struct MetadataComparison {
     // MARK: Choosing
 
     private mutating func name() throws -> EntryName {
-        try EntryName(["a", "b", "c", "d", "é", "e\u{301}", "$f"].randomElement(using: &random) ?? "a")
+        try EntryName(["a", "b", "c", "d", "é", "e\u{301}", "$f", "g.h", "i"].randomElement(using: &random) ?? "a")
     }
 
     private mutating func servers() -> [ServerName] {
@@ -278,7 +280,9 @@ public struct MetadataComparison {
             """
     }
 
-    private func both(_ what: String, _ body: @Sendable (any MetadataStore) async throws -> String) async throws {
+    private mutating func both(_ what: String, _ body: @Sendable (any MetadataStore) async throws -> String)
+        async throws
+    {
         var answers: [String] = []
         for store in stores {
             do {
@@ -290,6 +294,10 @@ public struct MetadataComparison {
         // By bytes: two spellings of a name are two names.
         guard Array(answers[0].utf8) == Array(answers[1].utf8) else {
             throw ConformanceFailure(description: "\(what):\n  \(answers[0])\n  \(answers[1])")
+        }
+        let isIdle = answers[0].isEmpty || ["nothing", "[]"].contains(answers[0]) || answers[0].hasPrefix("[false")
+        if !isIdle, BrimError.Code(rawValue: answers[0]) == nil {
+            effective[String(what.prefix { $0 != " " }), default: 0] += 1
         }
     }
 

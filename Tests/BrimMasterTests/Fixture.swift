@@ -18,7 +18,8 @@ struct Fixture {
 
     init(servers: [String]) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        views = ViewKeeper(store: store, logger: logger)
+        // A busy machine may not get round to refreshing it.
+        views = ViewKeeper(store: store, maxAge: .seconds(3600), logger: logger)
         namespace = NamespaceService(store: store, views: views)
         reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed)
         _ = try await store.prepare(passwordProof: "proof")

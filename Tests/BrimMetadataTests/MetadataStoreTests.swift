@@ -27,6 +27,11 @@ import Testing
             _ = try await memory.prepare(passwordProof: "proof")
             var comparison = try MetadataComparison(memory, mongo, clock: clock, seed: seed)
             try await comparison.run(steps: 300)
+            for step in [
+                "committing", "creating", "renaming", "removing", "updating", "copying", "giving", "recounting",
+            ] {
+                #expect(comparison.effective[step, default: 0] > 0, "\(comparison.effective)")
+            }
         }
     }
 

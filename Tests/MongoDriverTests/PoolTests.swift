@@ -8,7 +8,8 @@ import Testing
     }
 
     @Test func moreTasksThanClients() async throws {
-        try await TestMongo.withClient(MongoClientOptions(poolSize: 3)) { client, things in
+        try await TestMongo.withClient(MongoClientOptions(poolSize: 3, waitQueueTimeout: .seconds(300))) {
+            client, things in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for index in 0..<300 {
                     group.addTask { try await things.insertOne(["_id": .int(index)]) }

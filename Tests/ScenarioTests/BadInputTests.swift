@@ -164,7 +164,6 @@ extension ScenarioTests {
                     (409, .notDirectory, ["-L", "-T", "local"], "/v1/files/file/below"),
                     (409, .notEmpty, ["-X", "DELETE"], "/v1/files/dir"),
                     (409, .exists, ["-X", "PUT"], "/v1/directories/dir"),
-                    (409, .notDirectory, [], "/v1/list/file"),
                     (404, .notFound, ["-X", "PUT"], "/v1/directories/no/parent"),
                     (404, .notFound, ["-L"], "/v1/files/nothing"),
                     (404, .notFound, [], "/v1/no-such-route"),

@@ -41,13 +41,9 @@ struct NamespaceService: Sendable {
         FileStat(path: path.description, entry: try await entry(at: path))
     }
 
-    /// One page of a listing; a file lists itself.
+    /// One page of a listing.
     func list(_ path: BrimPath, after: EntryName?, limit: Int) async throws -> ListReply {
-        let entry = try await entry(at: path)
-        guard entry.type == .directory else {
-            guard let name = entry.name, after == nil else { return ListReply(entries: [], next: nil) }
-            return ListReply(entries: [ListItem(name: name, entry: entry)], next: nil)
-        }
+        let entry = try await directory(at: path)
         let page = try await store.list(entry.id, after: after, limit: limit)
         let items = page.compactMap { entry in entry.name.map { ListItem(name: $0, entry: entry) } }
         return ListReply(entries: items, next: page.count == limit ? page.last?.name : nil)

@@ -10,19 +10,21 @@ actor ViewKeeper: Service {
     /// published a view, so that no commit counted with an older one can follow.
     static let maxAge = Duration.seconds(5)
 
+    private let maxAge: Duration
     private let store: any MetadataStore
     private let logger: Logger
     private var view: ServerView?
     private var readAt = ContinuousClock.now
 
-    init(store: any MetadataStore, logger: Logger) {
+    init(store: any MetadataStore, maxAge: Duration = ViewKeeper.maxAge, logger: Logger) {
+        self.maxAge = maxAge
         self.store = store
         self.logger = logger
     }
 
     /// The view to count with. Throws `.unavailable` when it is too old.
     func current() throws -> ServerView {
-        guard let view, ContinuousClock.now - readAt < Self.maxAge else {
+        guard let view, ContinuousClock.now - readAt < maxAge else {
             throw BrimError(
                 .unavailable, "this master has lost touch with its database", advice: "Check MongoDB and try again")
         }

@@ -51,6 +51,9 @@ final class DataDirectory: Sendable {
         try POSIX.syncDirectory(url.path)
     }
 
+    /// Lets another daemon have it, at the end.
+    func unlock() { flock(lock.descriptor, LOCK_UN) }
+
     /// Changes `brim.json` durably. Blocks.
     func update(_ change: (inout DirectoryIdentity) -> Void) throws {
         // Held while the file is written, so that the file and the value never part; seldom, and by one caller.

@@ -7,17 +7,18 @@ final class Quota: Sendable {
     private let book: Mutex<QuotaBook>
     private let boot = UUID().uuidString.lowercased()
     /// Bytes the file system could still take.
-    private let available: @Sendable () throws -> Int64
+    private let available: @Sendable () -> Int64
 
     /// - Parameter available: asked before each grant; for tests that bring a disk of their own.
-    init(_ book: QuotaBook, available: @escaping @Sendable () throws -> Int64) {
+    init(_ book: QuotaBook, available: @escaping @Sendable () -> Int64) {
         self.book = Mutex(book)
         self.available = available
     }
 
     convenience init(_ book: QuotaBook, directory: String) {
         self.init(book) {
-            let space = try POSIX.space(directory)
+            // A disk that cannot even be asked takes nothing.
+            guard let space = try? POSIX.space(directory) else { return 0 }
             return max(0, space.available - space.total / 100)
         }
     }
@@ -26,14 +27,14 @@ final class Quota: Sendable {
     var bytes: Int64 { book.withLock { $0.quota } }
 
     /// Grants `bytes`. Throws `.full`, naming what is missing.
-    func reserve(_ bytes: Int64) throws -> Reservation {
+    func reserve(_ bytes: Int64) throws(NoRoom) -> Reservation {
         let reservation = Reservation(quota: self)
         try reservation.extend(by: bytes)
         return reservation
     }
 
-    func usage() throws -> ServerUsage {
-        let available = try available()
+    func usage() -> ServerUsage {
+        let available = available()
         return book.withLock {
             ServerUsage(
                 boot: boot, count: $0.count, used: $0.used, reserved: $0.reserved,
@@ -42,8 +43,8 @@ final class Quota: Sendable {
     }
 
     /// Bytes that could be granted now.
-    func free() throws -> Int64 {
-        let available = try available()
+    func free() -> Int64 {
+        let available = available()
         return book.withLock { $0.free(available: available) }
     }
 
@@ -62,8 +63,8 @@ final class Quota: Sendable {
     }
     func quarantine() { book.withLock { $0.quarantine() } }
 
-    fileprivate func grant(_ bytes: Int64) throws {
-        let available = try available()
+    fileprivate func grant(_ bytes: Int64) throws(NoRoom) {
+        let available = available()
         let missing = book.withLock { $0.reserve(bytes, available: available) }
         if missing > 0 { throw NoRoom(needed: bytes, missing: missing) }
     }
@@ -109,14 +110,14 @@ final class Reservation: Sendable {
     var bytes: Int64 { state.withLock { $0.bytes } }
 
     /// Grants more. Throws `NoRoom`; what was granted before stays.
-    func extend(by more: Int64) throws {
+    func extend(by more: Int64) throws(NoRoom) {
         try quota.grant(more)
         state.withLock { $0.bytes += more }
     }
 
     /// Grants more. Throws `.full`.
     func extendOrFail(by more: Int64, _ server: ServerName) throws {
-        do { try extend(by: more) } catch let error as NoRoom { throw error.described(server: server) }
+        do { try extend(by: more) } catch { throw error.described(server: server) }
     }
 
     func wrote(_ bytes: Int64) {

@@ -20,15 +20,15 @@ final class Confirmations: Service {
 
     private let catalog: Catalog
     private let peers: PeerClient
-    private let keys: SwarmKeys
+    private let token: @Sendable () throws -> String
     private let logger: Logger
     private let queue = Mutex(Queue())
     private let signal = Signal()
 
-    init(catalog: Catalog, peers: PeerClient, keys: SwarmKeys, logger: Logger) {
+    init(catalog: Catalog, peers: PeerClient, logger: Logger, token: @escaping @Sendable () throws -> String) {
         self.catalog = catalog
         self.peers = peers
-        self.keys = keys
+        self.token = token
         self.logger = logger
     }
 
@@ -82,7 +82,7 @@ final class Confirmations: Service {
                 let batch = Array(items[start..<min(start + Self.batch, items.count)])
                 _ = try await peers.call(
                     .POST, "http://\(peer.address)/v1/confirm", body: ConfirmRequest(items: batch),
-                    token: try keys.nodeToken(name: "slave"), deadline: .seconds(3), as: Empty.self)
+                    token: try token(), deadline: .seconds(3), as: Empty.self)
             }
         } catch {
             logger.debug(

@@ -64,7 +64,7 @@ final class Membership: Service {
             try await Task.sleep(for: pace)
             let before = node.quota.bytes
             let request = HeartbeatRequest(
-                name: node.name, id: node.id, usage: try node.quota.usage(),
+                name: node.name, id: node.id, usage: node.quota.usage(),
                 load: meter.measure(transfers: node.transfers.current))
             do {
                 let reply = try await node.masters.call(
@@ -73,7 +73,7 @@ final class Membership: Service {
                 isHeard = true
                 pace = .milliseconds(max(50, reply.heartbeatMilliseconds))
                 // A quota that was set meanwhile is newer than this answer.
-                if node.quota.bytes == before { try node.apply(quota: reply.quota) }
+                if node.quota.bytes == before { try await node.apply(quota: reply.quota) }
                 if reply.report { reporter.request(anew: false) }
             } catch let error as BrimError where error.code == .notFound {
                 node.logger.info("masters do not know this server any more, joining again")
@@ -143,7 +143,7 @@ extension Membership {
         let request = JoinRequest(
             name: node.name, id: node.id, swarm: node.directory.identity.swarm, address: try await address(port),
             zone: configuration.zone ?? HostName.current, version: configuration.version, quota: quotaAsked,
-            usage: try node.quota.usage())
+            usage: node.quota.usage())
         return try await node.masters.call("join", request, as: JoinReply.self)
     }
 
@@ -154,12 +154,13 @@ extension Membership {
                 advice: "Name that swarm's masters, or choose another --data")
         }
         let name = node.name
-        try node.directory.update {
+        let asked = quotaAsked
+        try await node.remember {
             $0.swarm = reply.swarm
             $0.name = name
-            $0.quotaAsked = self.quotaAsked
+            $0.quotaAsked = asked
         }
-        try node.apply(quota: reply.quota)
+        try await node.apply(quota: reply.quota)
         try await desk.learn(term: reply.term)
         isMember.store(true, ordering: .relaxed)
         joined.set(.success(name))

@@ -57,7 +57,7 @@ final class Completions: Service {
         while let (key, items) = state.withLock({ $0.waiting.first }) {
             let batch = Array(items.prefix(Self.batch))
             let request = CompletionsRequest(
-                name: node.name, id: node.id, term: key.term, items: batch, usage: try node.quota.usage())
+                name: node.name, id: node.id, term: key.term, items: batch, usage: node.quota.usage())
             do {
                 let reply = try await node.masters.call(
                     "completions", request, first: key.leader, as: CompletionsReply.self)

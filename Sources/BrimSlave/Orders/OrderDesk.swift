@@ -37,7 +37,7 @@ final class OrderDesk: Sendable {
                     book.refusal(order.sequence).map { OrderReply.Refusal(sequence: order.sequence, error: $0) }
                 }
             }
-            return OrderReply(refused: refused, usage: try node.quota.usage())
+            return OrderReply(refused: refused, usage: node.quota.usage())
         }
     }
 

@@ -1,0 +1,170 @@
+import BrimModel
+import MongoDriver
+import Testing
+
+@testable import BrimMetadata
+
+/// Decisions cost O(log n): with 100,000 files, a third of them unreachable and a third capped, each is answered from an
+/// index, in its order, and reads little more than it gives.
+@Suite struct ExplainTests {
+    static let files = 100_000
+    /// Above this no server can take a copy.
+    static let brims: [Int64] = [1_000_000, 1_000_000, 1_000_000]
+
+    @Test func decisionsAreAnsweredFromIndexes() async throws {
+        try await TestStore.withMongo { store in
+            try await Self.fill(store)
+            try await store.refreshViews(brims: Self.brims, maxCopies: 16)
+            try await Self.neediest(store)
+            try await Self.richest(store)
+            try await Self.sums(store)
+            try await Self.names(store)
+        }
+    }
+
+    private static func neediest(_ store: MongoMetadataStore) async throws {
+        let limits = sizeLimits(brims: brims, maxCopies: 16)
+        var after: NeedyPosition?
+        for page in 0..<4 {
+            let pipeline = Pipelines.neediest(sizeLimits: limits, after: after, limit: 500)
+            let plan = Plan(try await store.collections.files.explainAggregate(pipeline))
+            plan.expectIndexed("neediest, page \(page)", documents: 3000, keys: 3500)
+            let files = try await store.neediest(after: after, limit: 500, brims: brims, maxCopies: 16)
+            #expect(files.count == 500)
+            let last = try #require(files.last)
+            let content = try #require(last.content)
+            #expect(files.allSatisfy { $0.content.map { $0.readable && $0.k < 3 } == true })
+            after = NeedyPosition(surplus: content.surplus, size: content.size, file: last.id)
+        }
+        let view = store.database.collection("neediest")
+        Plan(try await view.explainAggregate([])).expectIndexed("the view neediest", documents: 3000, keys: 3500)
+    }
+
+    private static func richest(_ store: MongoMetadataStore) async throws {
+        let alpha = try ServerName(validating: "alpha")
+        let holds: BSONDocument = ["replicas": "alpha", "surplus": ["$gte": 1]]
+        let plan = Plan(
+            try await store.collections.files.explainAggregate(Pipelines.richest(holds: holds, limit: 500)))
+        plan.expectIndexed("richest", documents: 500, keys: 600)
+        #expect(try await store.richest(on: alpha, minSurplus: 1, limit: 500).count == 500)
+        let view = store.database.collection("richest")
+        let viewPlan = Plan(try await view.explainAggregate([["$match": ["server": "alpha"]]]))
+        // The servers themselves are scanned, there are four.
+        viewPlan.expectNoBlockingSort("the view richest")
+        #expect(viewPlan.documents <= 200, "the view richest reads \(viewPlan.documents)")
+        let blobs = try await store.collections.files.explainFind(
+            ["replicas": "alpha", "type": "file"], FindOptions(sort: ["blob": 1], limit: 500, hint: "holders"))
+        Plan(blobs).expectIndexed("blobs on a server", documents: 500, keys: 600)
+    }
+
+    private static func sums(_ store: MongoMetadataStore) async throws {
+        for direction in [1, -1] {
+            let plan = Plan(try await store.collections.files.explainAggregate(Pipelines.extreme(direction)))
+            plan.expectIndexed("the surplus at one end", documents: 1, keys: 2)
+        }
+        // A scan, but of an index alone.
+        let histogram = Plan(try await store.collections.files.explainAggregate(Pipelines.histogram))
+        histogram.expectIndexed("the histogram", documents: 0, keys: files + 10)
+    }
+
+    private static func names(_ store: MongoMetadataStore) async throws {
+        let place = EntryPlace(parent: .root, name: try EntryName("file-5"))
+        let look = try await store.collections.files.explainFind(NamespaceTransaction.live(place))
+        Plan(look).expectIndexed("a look-up by name", documents: 1, keys: 2)
+        let page = try await store.collections.files.explainFind(
+            ["state": "live", "parent": 1, "name": ["$gt": "file-5"]], FindOptions(sort: ["name": 1], limit: 100))
+        Plan(page).expectIndexed("a page of a directory", documents: 100, keys: 101)
+    }
+
+    /// Fills the store on the server itself: file i is unreachable, capped or able to take a copy by i modulo 3.
+    private static func fill(_ store: MongoMetadataStore) async throws {
+        for (i, name) in ["alpha", "bravo", "charlie", "delta"].enumerated() {
+            _ = try await store.join(
+                ServerHello(
+                    name: ServerName(validating: name), id: "id", address: "a:\(i)", zone: "z", version: "1",
+                    requestedQuota: 1 << 40,
+                    usage: ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1 << 40, files: 0)))
+        }
+        func byKind(_ unreachable: BSONValue, _ capped: BSONValue, _ able: BSONValue) -> BSONValue {
+            ["$arrayElemAt": [[unreachable, capped, able], ["$mod": ["$i", 3]]]]
+        }
+        let holders: BSONValue = [
+            "$cond": [["$lt": [["$mod": ["$i", 6]], 3]], ["alpha"], ["alpha", "bravo"]]
+        ]
+        // Half of the capped ones are everywhere, half are too large for any server.
+        let isLarge: BSONValue = ["$lt": [["$mod": ["$i", 6]], 3]]
+        let fields: BSONDocument = [
+            "_id": ["$toLong": ["$add": ["$i", 10]]], "state": "live", "parent": .literal(1),
+            "name": ["$concat": ["file-", ["$toString": "$i"]]], "type": "file", "mode": .literal(0o644),
+            "created": "$$NOW", "modified": "$$NOW", "rev": .literal(1), "version": .literal(1),
+            "blob": [
+                "$toObjectId": ["$concat": ["65000000", ["$toString": ["$add": [1_000_000_000_000_000, "$i"]]]]]
+            ],
+            "size": [
+                "$cond": [["$and": [["$eq": [["$mod": ["$i", 3]], 1]], isLarge]], 5_000_000, ["$mod": ["$i", 997]]]
+            ],
+            "checksum": "crc32c:00000000", "attributes": .literal([:]), "former": .literal([]),
+            "n": ["$add": [1, ["$mod": [["$floor": ["$divide": ["$i", 7]]], 4]]]],
+            "replicas": byKind(["delta"], ["$cond": [isLarge, ["alpha"], ["alpha", "bravo", "charlie"]]], holders),
+        ]
+        let view = ServerView(
+            epoch: 1, counted: Set(try ["alpha", "bravo", "charlie"].map { try ServerName(validating: $0) }),
+            readable: Set(try ["alpha", "bravo", "charlie"].map { try ServerName(validating: $0) }), up: [])
+        let pipeline: [BSONDocument] =
+            [
+                ["$match": ["_id": "swarm"]], ["$project": ["i": ["$range": [0, .int(files)]]]], ["$unwind": "$i"],
+                ["$set": .document(fields)], ["$set": ["n": ["$toLong": "$n"]]],
+            ] + Pipelines.counting(view) + [["$unset": ["i"]], ["$merge": ["into": "files", "whenMatched": "fail"]]]
+        _ = try await store.collections.settings.aggregate(pipeline).toArray()
+        #expect(try await store.collections.files.estimatedDocumentCount() == files + 1)
+        let histogram = try await store.histogram()
+        #expect(histogram.unreachableFiles == (files + 2) / 3)
+    }
+}
+
+/// What `explain` says, wherever it says it: plans differ in form between engines and versions.
+struct Plan {
+    /// Stages of the winning plans, in capitals.
+    private(set) var stages: Set<String> = []
+    private(set) var documents = 0
+    private(set) var keys = 0
+    private let text: String
+
+    init(_ explained: BSONDocument) {
+        text = explained.description
+        visit(explained)
+    }
+
+    private mutating func visit(_ document: BSONDocument) {
+        for (key, value) in document {
+            switch (key, value) {
+            case ("rejectedPlans", _), ("allPlansExecution", _): continue
+            case ("stage", .string(let stage)): stages.insert(stage.uppercased())
+            case ("totalDocsExamined", _): documents = max(documents, value.intValue ?? 0)
+            case ("totalKeysExamined", _): keys = max(keys, value.intValue ?? 0)
+            default: visit(value)
+            }
+        }
+    }
+
+    private mutating func visit(_ value: BSONValue) {
+        if let document = value.documentValue { visit(document) }
+        for element in value.arrayValue ?? [] { visit(element) }
+    }
+
+    func expectIndexed(
+        _ what: String, documents: Int, keys: Int, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        expectNoBlockingSort(what, sourceLocation: sourceLocation)
+        let readsIndex = stages.contains { $0.hasPrefix("IX") || $0.contains("DISTINCT_SCAN") || $0 == "COUNT_SCAN" }
+        #expect(readsIndex, "\(what): \(text)", sourceLocation: sourceLocation)
+        #expect(
+            stages.isDisjoint(with: ["COLLSCAN", "SCAN"]), "\(what) scans: \(text)", sourceLocation: sourceLocation)
+        #expect(self.documents <= documents, "\(what): \(text)", sourceLocation: sourceLocation)
+        #expect(self.keys <= keys, "\(what): \(text)", sourceLocation: sourceLocation)
+    }
+
+    func expectNoBlockingSort(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(!stages.contains("SORT"), "\(what) sorts: \(text)", sourceLocation: sourceLocation)
+    }
+}

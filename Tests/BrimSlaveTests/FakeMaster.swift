@@ -1,0 +1,136 @@
+import BrimModel
+import BrimWire
+import Foundation
+import Hummingbird
+import NIOCore
+
+@testable import BrimSlave
+
+/// A small master: says yes, remembers what it was told, and can be made to say something else.
+final class FakeMaster: Sendable {
+    struct State: Sendable {
+        var joins: [JoinRequest] = []
+        var heartbeats = 0
+        var commits: [CommitRequest] = []
+        var completions: [CompletionsRequest.Item] = []
+        var lost: [BlobID] = []
+        var deleted: [BlobID] = []
+        var pending: [BlobID] = []
+        var reports: [ReportPage] = []
+        var rooms: [Int64] = []
+        var goodbyes: [ServerName] = []
+        var quotas: [ServerName: Int64] = [:]
+        var taken: Set<ServerName> = []
+        var versions: [BlobID: Int64] = [:]
+        // What to answer in place of yes.
+        var commitError: BrimError?
+        var joinError: BrimError?
+        var confirmPending = true
+        var discard = false
+        var makeRoom: (@Sendable (RoomRequest) async throws -> Void)?
+        var check: [BlobID] = []
+    }
+
+    let keys: SwarmKeys
+    let server: BrimServer
+    private let box: MutexBox<State>
+    var state: State { box.current }
+    func set(_ change: (inout State) -> Void) { box.withLock { change(&$0) } }
+
+    var url: String { get async throws { "http://127.0.0.1:\(try await server.boundPort)" } }
+
+    init(keys: SwarmKeys) {
+        self.keys = keys
+        let box = MutexBox(State())
+        self.box = box
+        let router = brimRouter(keys: keys, logger: quiet())
+        func route<Body: Decodable & Sendable, Reply: Encodable & Sendable>(
+            _ name: String, _ type: Body.Type, _ answer: @escaping @Sendable (Body) async throws -> Reply
+        ) {
+            router.post("/v1/node/\(name)") { request, context in
+                _ = try context.requireNode()
+                return try jsonResponse(try await answer(try await request.decodeJSON(Body.self)))
+            }
+        }
+        route("join", JoinRequest.self) { request in
+            try box.withLock { state in
+                if let error = state.joinError { throw error }
+                if state.taken.contains(request.name) { throw BrimError(.exists, "taken") }
+                state.joins.append(request)
+                let quota = state.quotas[request.name] ?? request.quota
+                return JoinReply(swarm: "swarm-1", quota: quota, heartbeatMilliseconds: 100, term: 0)
+            }
+        }
+        route("heartbeat", HeartbeatRequest.self) { request in
+            try box.withLock { state in
+                state.heartbeats += 1
+                guard let join = state.joins.last(where: { $0.name == request.name }) else {
+                    throw BrimError(.notFound, "who?")
+                }
+                return HeartbeatReply(
+                    state: .up, quota: state.quotas[request.name] ?? join.quota, report: false,
+                    heartbeatMilliseconds: 100)
+            }
+        }
+        route("report", ReportPage.self) { page in
+            box.withLock { state in
+                state.reports.append(page)
+                defer { state.check = [] }
+                return ReportReply(confirm: [], delete: [], check: state.check)
+            }
+        }
+        route("lost", BlobList.self) { list in
+            box.withLock { $0.lost += list.blobs }
+            return Empty()
+        }
+        route("deleted", BlobList.self) { list in
+            box.withLock { $0.deleted += list.blobs }
+            return Empty()
+        }
+        route("pending", BlobList.self) { list in
+            box.withLock { state in
+                state.pending += list.blobs
+                let yes = state.confirmPending
+                return ReportReply(confirm: yes ? list.blobs : [], delete: yes ? [] : list.blobs, check: [])
+            }
+        }
+        route("goodbye", BlobList.self) { list in
+            box.withLock { $0.goodbyes.append(list.name) }
+            return Empty()
+        }
+        route("completions", CompletionsRequest.self) { request in
+            box.withLock { state in
+                state.completions += request.items
+                let blobs = request.items.filter { $0.error == nil }.map(\.blob)
+                return CompletionsReply(keep: state.discard ? [] : blobs, discard: state.discard ? blobs : [])
+            }
+        }
+        route("room", RoomRequest.self) { request in
+            let make = box.withLock { state in
+                state.rooms.append(request.bytes)
+                return state.makeRoom
+            }
+            guard let make else { throw BrimError(.full, "nothing to give up") }
+            try await make(request)
+            return Empty()
+        }
+        route("commit", CommitRequest.self) { request in
+            let grant = try keys.verify(request.token).write
+            return try box.withLock { state in
+                state.commits.append(request)
+                if let error = state.commitError { throw error }
+                guard let grant else { throw BrimError(.denied, "no grant") }
+                let isNew = state.versions[grant.blob] == nil
+                state.versions[grant.blob] = 1
+                return CommitReply(
+                    write: WriteReply(
+                        path: grant.path, version: 1, size: request.size, checksum: request.checksum, n: 3,
+                        k: request.made.count, replicas: request.made, created: isNew),
+                    label: BlobLabel(
+                        file: FileID(42), parent: grant.parent, name: grant.name, rev: 1, n: 3,
+                        attributes: grant.attributes))
+            }
+        }
+        server = BrimServer(label: "master", host: "127.0.0.1", port: 0, router: router, logger: quiet())
+    }
+}
