@@ -127,10 +127,14 @@ need_swift() {
     # An unpacked toolchain may lack the libraries that its package manager needs.
     swift build --version >/dev/null 2>&1 || install_packages libncurses6 libxml2 libedit2 tzdata
     found=$(swift build --version 2>&1) || die "Swift does not run: $found. Install what it lacks."
-    read -r major minor < <(sed -nE 's/.*Swift ([0-9]+)\.([0-9]+).*/\1 \2/p' <<<"$found" && echo 0 0)
+    found=$(sed -nE 's/.*Swift ([0-9]+)\.([0-9]+).*/\1 \2/p' <<<"$found")
+    read -r major minor _ <<<"$found 0 0"
     ((major > 6 || (major == 6 && minor >= 2))) ||
         die "Swift ${major}.${minor} is too old: the packages BrimFS builds on (hummingbird, async-http-client, jwt-kit) need Swift 6.2 or newer. $advice"
 }
+
+# Flags of every build. SwiftPM builds all anew when a terminal comes or goes, for the colour of messages.
+readonly build_flags=(--no-color-diagnostics)
 
 # Everything that building and running BrimFS needs; sets and exports BRIM_MONGOD.
 prepare_machine() {
