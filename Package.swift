@@ -10,7 +10,6 @@ let strict: [SwiftSetting] =
     [
         .swiftLanguageMode(.v6),
         .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
     ] + (ProcessInfo.processInfo.environment["BRIM_STRICT"] == "1" ? [.treatAllWarnings(as: .error)] : [])
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")

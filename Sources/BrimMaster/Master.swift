@@ -93,7 +93,10 @@ struct Master: Sendable {
 }
 
 /// Tells where the master listens, once it does.
-private struct Announcement: Service {
+private struct Announcement: Service, CustomStringConvertible {
+    /// For logs.
+    var description: String { "announcement" }
+
     let server: BrimServer
     let host: String
     let leader: LeaderName

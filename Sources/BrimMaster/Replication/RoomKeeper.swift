@@ -6,8 +6,9 @@ import Logging
 
 /// Finds room for new writes, and makes it by giving up spare copies where there is none.
 struct RoomKeeper: Sendable {
-    /// Room is looked for anew when copies changed while it was made, and while other writes are about to end.
-    private static let attempts = 20
+    /// Room is looked for anew when copies changed while it was made, and while other writes are about to end; together
+    /// this takes less than a writer waits for its answer.
+    private static let attempts = 80
     /// Between looks at a full swarm.
     private static let pause = Duration.milliseconds(100)
     /// How long room is held for a writer that does not begin.
@@ -51,7 +52,9 @@ struct RoomKeeper: Sendable {
                 }
             }
         }
-        throw BrimError(.full, "room for the write was taken by others again and again", advice: "Try again")
+        throw BrimError(
+            .full, "other writes under way hold the room that is left", advice: "Try again when they have ended",
+            retryable: true)
     }
 
     /// Whether another look may find room: writes under way count twice until they have ended and their servers have

@@ -143,3 +143,8 @@ public struct BrimServer: Service {
         }
     }
 }
+
+extension BrimServer: CustomStringConvertible {
+    /// For logs: not the routes and all that hangs on them.
+    public var description: String { "server \(label)" }
+}
