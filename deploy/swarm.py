@@ -18,6 +18,7 @@ import random
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 HEADROOM_PERCENT = 2  # what `brim master` keeps free by default
@@ -144,15 +145,20 @@ def wait_up(count):
 
 def load(directory):
     display = Display()
-    with subprocess.Popen([os.environ["BRIM"], "put", "-r", directory, "/"], stdin=subprocess.DEVNULL) as put:
-        try:
-            while put.poll() is None:
-                display.show(describe(must("status")))
-                time.sleep(POLL_SECONDS)
-        finally:
-            if put.poll() is None:
-                put.terminate()
-    display.show(describe(must("status")), last=True)
+    command = [os.environ["BRIM"], "put", "-r", directory, "/"]
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors) as put:
+            try:
+                while put.poll() is None:
+                    display.show(describe(must("status")))
+                    time.sleep(POLL_SECONDS)
+            finally:
+                if put.poll() is None:
+                    put.terminate()
+        display.show(describe(must("status")), last=True)
+        if put.returncode != 0:
+            errors.seek(0)
+            sys.stderr.write(errors.read().decode(errors="replace"))
     sys.exit(put.returncode)
 
 
