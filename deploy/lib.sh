@@ -134,6 +134,7 @@ need_swift() {
 }
 
 # Flags of every build. SwiftPM builds all anew when a terminal comes or goes, for the colour of messages.
+# shellcheck disable=SC2034  # used by the scripts that read this
 readonly build_flags=(--no-color-diagnostics)
 
 # Everything that building and running BrimFS needs; sets and exports BRIM_MONGOD.
