@@ -130,7 +130,7 @@ need_swift() {
     found=$(sed -nE 's/.*Swift ([0-9]+)\.([0-9]+).*/\1 \2/p' <<<"$found")
     read -r major minor _ <<<"$found 0 0"
     ((major > 6 || (major == 6 && minor >= 2))) ||
-        die "Swift ${major}.${minor} is too old: the packages BrimFS builds on (hummingbird, async-http-client, jwt-kit) need Swift 6.2 or newer. $advice"
+        die "Swift ${major}.${minor} is too old: the packages BrimFS builds on (hummingbird, async-http-client) need Swift 6.2 or newer. $advice"
 }
 
 # Flags of every build. SwiftPM builds all anew when a terminal comes or goes, for the colour of messages.
