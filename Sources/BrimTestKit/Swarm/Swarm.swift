@@ -123,6 +123,8 @@ public final class Swarm: Sendable {
         environment["HOME"] = home.path
         environment["BRIM_PASSWORD_FILE"] = passwordFile.path
         environment["BRIM_MONGOD"] = try PrivateMongod.findBinary()
+        // A process that is killed leaves libmongoc's counters in shared memory, where a later one of its number trips.
+        environment["MONGOC_DISABLE_SHM"] = "1"
         if masterPort != 0 { environment["BRIM_MASTER"] = url }
         for (name, value) in changes { environment[name] = value }
         return environment
