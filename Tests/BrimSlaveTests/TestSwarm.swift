@@ -78,6 +78,8 @@ final class TestSwarm: Sendable {
                     members.append(Member(name: name, temporary: temporary, service: service, port: port))
                 }
                 let swarm = TestSwarm(keys: keys, master: master, slaves: members)
+                // It may hold the swarm, and so its directories.
+                defer { master.set { $0.makeRoom = nil } }
                 do {
                     try await body(swarm)
                 } catch {
