@@ -13,7 +13,6 @@ let strict: [SwiftSetting] =
     ] + (ProcessInfo.processInfo.environment["BRIM_STRICT"] == "1" ? [.treatAllWarnings(as: .error)] : [])
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -41,7 +40,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.1.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.25.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
@@ -64,7 +62,7 @@ let package = Package(
         .target(
             name: "BrimWire",
             dependencies: [
-                "BrimModel", hummingbird, httpClient, logging, metrics, lifecycle,
+                "BrimModel", hummingbird, httpClient, logging, lifecycle,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -74,13 +72,13 @@ let package = Package(
         .target(
             name: "BrimMaster",
             dependencies: [
-                "BrimModel", "BrimPlacement", "BrimMetadata", "BrimWire", "MongoDriver", hummingbird, logging, metrics,
-                lifecycle, collections,
+                "BrimModel", "BrimPlacement", "BrimMetadata", "BrimWire", "MongoDriver", hummingbird, logging,
+                lifecycle,
             ] + nio, swiftSettings: strict),
         .target(
             name: "BrimSlave",
             dependencies: [
-                "BrimModel", "BrimWire", hummingbird, logging, metrics, lifecycle, collections,
+                "BrimModel", "BrimWire", hummingbird, logging, lifecycle, collections,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ] + nio, swiftSettings: strict),
         .target(name: "BrimClient", dependencies: ["BrimModel", "BrimWire", logging] + nio, swiftSettings: strict),

@@ -137,7 +137,7 @@ struct FileUpload {
         }
         let sent = Sent(progress)
         do {
-            let headers = source.checksum.map { [("Brim-Checksum", $0.description)] } ?? []
+            let headers = source.checksum.map { [(BrimHeader.brimChecksum.rawValue, $0.description)] } ?? []
             let (status, answer) = try await client.peer.upload(
                 url, length: source.size, headers: headers, body: sent.watching(try source.chunks()), token: nil,
                 idle: idle)

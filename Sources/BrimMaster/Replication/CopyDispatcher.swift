@@ -42,7 +42,7 @@ struct CopyDispatcher: Sendable {
     func isResting(_ file: FileID) -> Bool { failures.isResting(file) }
 
     /// Sends jobs to their targets, all targets at once; returns when every target has answered.
-    func dispatch(_ jobs: [Job]) async throws {
+    func dispatch(_ jobs: [Job]) async {
         await withTaskGroup(of: Void.self) { group in
             for (target, jobs) in Dictionary(grouping: jobs, by: \.plan.target) {
                 group.addTask {

@@ -118,7 +118,7 @@ actor Replicator: Service {
             position =
                 result.skipRest
                 ? NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max)) : sameLevel.last?.needyPosition
-            try await dispatcher.dispatch(result.jobs)
+            await dispatcher.dispatch(result.jobs)
         }
         return .more
     }

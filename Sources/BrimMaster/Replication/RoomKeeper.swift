@@ -136,16 +136,9 @@ struct RoomKeeper: Sendable {
     private func richest(
         on servers: [ServerName], minSurplus: Int, size: Int64
     ) async throws -> [ServerName: [Victim]] {
-        var lists: [ServerName: [Victim]] = [:]
-        for server in servers {
-            lists[server] = try await store.richest(
-                on: server, minSurplus: minSurplus, limit: RichestLists.firstPage)
-            let freed = lists[server]?.reduce(0) { $0 + $1.size } ?? 0
-            if lists[server]?.count == RichestLists.firstPage, freed < size {
-                lists[server] = try await store.richest(on: server, minSurplus: minSurplus, limit: Limits.victims)
-            }
-        }
-        return lists
+        var lists = RichestLists(store: store, minSurplus: minSurplus)
+        try await lists.load(servers) { _ in size }
+        return lists.lists
     }
 
     private func peers(_ targets: [WriteTarget]) async throws -> [Peer] {

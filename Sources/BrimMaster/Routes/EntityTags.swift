@@ -56,11 +56,6 @@ extension IfMatch {
     }
 }
 
-extension HTTPField.Name {
-    /// The CRC-32C of the whole file, `crc32c:1a2b3c4d`.
-    static let brimChecksum = HTTPField.Name("Brim-Checksum") ?? .contentLocation
-}
-
 extension Request {
     /// A query parameter in RFC 3339. Throws `.invalid`.
     func timestamp(_ name: String) throws -> Timestamp? {

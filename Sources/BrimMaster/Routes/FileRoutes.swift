@@ -44,7 +44,7 @@ struct FileRoutes: Sendable {
         var headers: HTTPFields = [.eTag: stat.entityTag ?? "", .acceptRanges: "bytes"]
         headers[.contentLength] = String(content.size)
         headers[.lastModified] = HTTPDate.format(entry.modified)
-        headers[.brimChecksum] = content.checksum.description
+        headers.set(.brimChecksum, content.checksum.description)
         return Response(status: .ok, headers: headers, body: ResponseBody(contentLength: Int(content.size)) { _ in })
     }
 

@@ -118,15 +118,13 @@ actor Membership: Service {
 
     func heartbeat(_ request: HeartbeatRequest, masterHost: String?) async throws -> HeartbeatReply {
         let known = try await known(request.name, id: request.id)
-        let before = known.free
         try await store.noteHeartbeat(
             request.name, id: request.id, usage: request.usage, load: request.load, at: .now)
         await roster.note(request.name, usage: request.usage, load: request.load, at: .now, masterHost: masterHost)
         if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
-        await share()
+        // The planner learns of one server here; of all, load and quotas too, with each reading of the documents.
+        if ledger.decide({ $0.heard(request.usage, from: request.name) }) { changed.ring() }
         let record = await roster.record(request.name) ?? known
-        let moreRoom = ledger.decide { $0.heard(request.usage, from: request.name) }
-        if moreRoom || record.free > before { changed.ring() }
         return HeartbeatReply(
             state: record.state, quota: record.quota, report: await wantsReport(record, request.usage.boot),
             heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds)

@@ -198,8 +198,10 @@ struct Uploads: Sendable {
     /// Streams the blob on. Throws `.full` when a later target is, else `.unavailable`, naming the target.
     private func forward(_ ticket: Ticket, to next: Peer, _ pipe: BytePipe) async throws -> ChainReply {
         defer { pipe.close() }
-        var headers = [("brim-hop", String(ticket.hop + 1)), ("content-type", "application/octet-stream")]
-        if let checksum = ticket.checksum { headers.append(("brim-checksum", "\(checksum)")) }
+        var headers = [
+            (BrimHeader.brimHop.rawValue, String(ticket.hop + 1)), ("content-type", "application/octet-stream"),
+        ]
+        if let checksum = ticket.checksum { headers.append((BrimHeader.brimChecksum.rawValue, "\(checksum)")) }
         do {
             let (status, body) = try await node.peers.upload(
                 "http://\(next.address)/v1/blobs/\(ticket.grant.blob)", length: ticket.size, headers: headers,
