@@ -17,8 +17,10 @@ import Testing
         try await TestStore.withMongo { try await check.run($0) }
     }
 
+    private static let fixedSeeds: [UInt64] = [1, 2, 3]
+
     /// Random steps on both stores; a failure names the seed, which replays it.
-    @Test(arguments: [1, 2, 3, UInt64.random(in: 4...(.max))])
+    @Test(arguments: fixedSeeds + [UInt64.random(in: 4...(.max))])
     func storesAgree(seed: UInt64) async throws {
         print("MetadataComparison seed \(seed)")
         let clock = MetadataComparison.Clock()
@@ -27,6 +29,8 @@ import Testing
             _ = try await memory.prepare(passwordProof: "proof")
             var comparison = try MetadataComparison(memory, mongo, clock: clock, seed: seed)
             try await comparison.run(steps: 300)
+            // What a fresh seed reaches is chance; the fixed ones reach every kind of step.
+            guard Self.fixedSeeds.contains(seed) else { return }
             for step in [
                 "committing", "creating", "renaming", "removing", "updating", "copying", "giving", "recounting",
             ] {
