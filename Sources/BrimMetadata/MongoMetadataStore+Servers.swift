@@ -156,7 +156,7 @@ enum ServerDocument {
         ]
         let fields: BSONDocument = [
             "boot": .string(usage.boot), "count": .int64(usage.count), "used": .int64(usage.used),
-            "reserved": .int64(usage.reserved), "diskFree": .int64(usage.diskFree), "files": .int64(usage.files),
+            "reserved": .int64(usage.reserved), "writing": .int64(usage.writing), "diskFree": .int64(usage.diskFree), "files": .int64(usage.files),
         ]
         return BSONDocument(fields.map { ($0.key, ["$cond": [isNews, .literal($0.value), .string("$" + $0.key)]]) })
     }
@@ -189,6 +189,7 @@ enum ServerDocument {
             usage: ServerUsage(
                 boot: try document.string("boot"), count: try document.int64("count"),
                 used: try document.int64("used"), reserved: try document.int64("reserved"),
+                writing: try document.int64("writing"),
                 diskFree: try document.int64("diskFree"), files: try document.int64("files")),
             load: ServerLoad(
                 cpu: try load.read("cpu") { $0.doubleValue }, network: try load.read("network") { $0.doubleValue },

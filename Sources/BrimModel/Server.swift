@@ -37,16 +37,21 @@ public struct ServerUsage: Sendable, Codable, Hashable {
     public var used: Int64
     /// Of `used`: bytes reserved for writes and pulls under way.
     public var reserved: Int64
+    /// Of `reserved`: bytes for writes of clients, which a master may have granted before.
+    public var writing: Int64
     /// Bytes the file system could still take, before the quota is looked at and after 1 % of the disk is set aside.
     public var diskFree: Int64
     /// Blobs stored.
     public var files: Int64
 
-    public init(boot: String, count: Int64, used: Int64, reserved: Int64, diskFree: Int64, files: Int64) {
+    public init(
+        boot: String, count: Int64, used: Int64, reserved: Int64 = 0, writing: Int64 = 0, diskFree: Int64, files: Int64
+    ) {
         self.boot = boot
         self.count = count
         self.used = used
         self.reserved = reserved
+        self.writing = writing
         self.diskFree = diskFree
         self.files = files
     }

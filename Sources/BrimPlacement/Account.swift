@@ -14,6 +14,8 @@ struct Account: Sendable {
     var settling: Int64 = 0
     /// Bytes of writes granted and not ended.
     var granted: Int64 = 0
+    /// Bytes of writes that ended after the server's last word.
+    var ended: Int64 = 0
     /// Copies under way to this server, and their bytes.
     private(set) var receiving = 0
     private(set) var receivingBytes: Int64 = 0
@@ -35,9 +37,11 @@ struct Account: Sendable {
         server = news
         guard !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount else {
             settling = 0
+            ended = 0
             return
         }
         server.used = known.used
+        server.writing = known.writing
         server.diskFree = known.diskFree
         server.usageCount = known.usageCount
     }
@@ -48,15 +52,22 @@ struct Account: Sendable {
         guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return false }
         let before = roomToCome(below: server.quota)
         server.used = usage.used
+        server.writing = usage.writing
         server.diskFree = usage.diskFree
         server.usageBoot = usage.boot
         server.usageCount = usage.count
         settling = 0
+        ended = 0
         return roomToCome(below: server.quota) > before
     }
 
-    /// Whether writes are under way whose room may be counted twice: as granted, and as reserved by the server.
-    var isUnsettled: Bool { granted > 0 || settling > 0 }
+    /// Whether the server's next word may show more room than is known of: what is held for a write may be stored already.
+    var isUnsettled: Bool { unseen > 0 || settling > 0 }
+
+    /// Bytes of granted writes that the server's word does not show. It shows how many bytes are reserved for writes, not
+    /// for which: those of writes that were never granted a size, or long ago, hide as many of others. The slave itself
+    /// never goes beyond its quota, and asks for room then.
+    private var unseen: Int64 { max(0, granted + ended - server.writing) }
 
     /// The server is no longer known: nothing goes there.
     mutating func close() {
@@ -102,12 +113,12 @@ struct Account: Sendable {
 
     /// Bytes that can be promised below `limit` whatever becomes of the deletions under way; may be negative.
     func room(below limit: Int64) -> Int64 {
-        min(limit - server.used, server.diskFree) - promisedNet - settling - granted
+        min(limit - server.used, server.diskFree) - promisedNet - settling - unseen
     }
 
     /// Bytes that there will be once everything ordered is done; may be negative.
     func roomToCome(below limit: Int64) -> Int64 {
-        min(limit - server.used, server.diskFree) - promised - settling - granted + evictingBytes
+        min(limit - server.used, server.diskFree) - promised - settling - unseen + evictingBytes
     }
 
     /// Bytes to be freed so that `size` more fit below `limit`.
@@ -117,7 +128,7 @@ struct Account: Sendable {
 
     /// Share of the quota in use or promised.
     var fill: Double {
-        Double(server.used + promisedNet + settling + granted) / Double(max(1, server.quota))
+        Double(server.used + promisedNet + settling + unseen) / Double(max(1, server.quota))
     }
 }
 

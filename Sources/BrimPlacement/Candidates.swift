@@ -55,9 +55,11 @@ public struct ServerSnapshot: Sendable, Hashable {
     public var brim: Int64
     /// Bytes in use, as the slave last said.
     public var used: Int64
+    /// Of `used`: bytes reserved for writes of clients.
+    public var writing: Int64
     /// Bytes its disk can still take whatever the quota says.
     public var diskFree: Int64
-    /// With `usageCount`, which of the slave's words `used` and `diskFree` are (see `ServerUsage`); empty when unknown.
+    /// With `usageCount`, which of the slave's words `used`, `writing` and `diskFree` are (see `ServerUsage`); empty when unknown.
     public var usageBoot: String
     public var usageCount: Int64
     public var load: ServerLoad
@@ -76,6 +78,7 @@ public struct ServerSnapshot: Sendable, Hashable {
         self.quota = quota
         self.brim = brim
         self.used = used
+        self.writing = 0
         self.diskFree = diskFree
         self.usageBoot = ""
         self.usageCount = 0
@@ -90,6 +93,7 @@ public struct ServerSnapshot: Sendable, Hashable {
         self.init(
             name: name, zone: zone, receives: receives, readable: readable, counted: counted, quota: quota, brim: brim,
             used: usage.used, diskFree: usage.diskFree, load: load)
+        self.writing = usage.writing
         self.usageBoot = usage.boot
         self.usageCount = usage.count
     }

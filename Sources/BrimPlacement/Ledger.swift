@@ -159,7 +159,7 @@ struct Ledger: Sendable {
         guard let grant = grants.removeValue(forKey: request) else { return }
         for server in grant.servers {
             accounts[server]?.granted -= grant.size
-            accounts[server]?.settling += grant.size
+            accounts[server]?.ended += grant.size
         }
     }
 

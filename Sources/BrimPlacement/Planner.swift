@@ -31,8 +31,7 @@ public struct Planner: Sendable {
         ledger.heard(usage, from: server)
     }
 
-    /// Whether writes are under way on one of these servers whose room may be counted twice until they have ended and the
-    /// server has spoken: as granted, and as reserved there.
+    /// Whether the next word of one of these servers may show more room than is known of.
     public func isUnsettled(_ servers: [ServerName]) -> Bool {
         servers.contains { ledger.accounts[$0]?.isUnsettled == true }
     }

@@ -78,7 +78,7 @@ final class SlaveNode: Sendable {
 
     /// Grants space for a write; when there is none, asks the master once to make some. Throws `.full`.
     func reserve(_ bytes: Int64) async throws -> Reservation {
-        let reservation = try quota.reserve(0)
+        let reservation = try quota.reserve(0, for: .write)
         try await extend(reservation, by: bytes, least: bytes)
         return reservation
     }

@@ -41,7 +41,7 @@ public struct MetadataComparison {
                 _ = try await $0.join(
                     ServerHello(
                         name: name, id: "id", address: "a:1", zone: "z", version: "1", requestedQuota: 1000,
-                        usage: ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1000, files: 0)))
+                        usage: ServerUsage(boot: "b", count: 0, used: 0, diskFree: 1000, files: 0)))
                 return ""
             }
         }

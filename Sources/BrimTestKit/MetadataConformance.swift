@@ -166,7 +166,7 @@ struct ConformanceFixture {
     }
 
     static func usage(boot: String = "b1", count: Int64, used: Int64) -> ServerUsage {
-        ServerUsage(boot: boot, count: count, used: used, reserved: 0, diskFree: 1 << 40, files: count)
+        ServerUsage(boot: boot, count: count, used: used, diskFree: 1 << 40, files: count)
     }
 
     /// All live entries below a directory, by path.

@@ -26,7 +26,7 @@ struct Fixture {
         let term = try await store.beginTerm(holder: "test")
         let names = try servers.map { try ServerName(validating: $0) }
         for name in names {
-            let usage = ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1 << 40, files: 0)
+            let usage = ServerUsage(boot: "b", count: 0, used: 0, diskFree: 1 << 40, files: 0)
             _ = try await store.join(
                 ServerHello(
                     name: name, id: "id-\(name)", address: "\(name):1", zone: "z", version: "1",

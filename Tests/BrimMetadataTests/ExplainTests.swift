@@ -83,7 +83,7 @@ import Testing
                 ServerHello(
                     name: ServerName(validating: name), id: "id", address: "a:\(i)", zone: "z", version: "1",
                     requestedQuota: 1 << 40,
-                    usage: ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1 << 40, files: 0)))
+                    usage: ServerUsage(boot: "b", count: 0, used: 0, diskFree: 1 << 40, files: 0)))
         }
         func byKind(_ unreachable: BSONValue, _ capped: BSONValue, _ able: BSONValue) -> BSONValue {
             ["$arrayElemAt": [[unreachable, capped, able], ["$mod": ["$i", 3]]]]

@@ -123,7 +123,7 @@ import Testing
             _ = try await store.join(
                 ServerHello(
                     name: alpha, id: "id", address: "a:1", zone: "z", version: "1", requestedQuota: 1000,
-                    usage: ServerUsage(boot: "b", count: 0, used: 0, reserved: 0, diskFree: 1000, files: 0)))
+                    usage: ServerUsage(boot: "b", count: 0, used: 0, diskFree: 1000, files: 0)))
             var view = try Self.view()
             let bravo = try ServerName(validating: "bravo")
             view.counted.insert(bravo)

@@ -32,8 +32,8 @@ func server(
         used: used, diskFree: diskFree, load: ServerLoad(cpu: cpu))
 }
 
-func usage(_ count: Int64, used: Int64, boot: String = "boot") -> ServerUsage {
-    ServerUsage(boot: boot, count: count, used: used, reserved: 0, diskFree: 1 << 40, files: 0)
+func usage(_ count: Int64, used: Int64, writing: Int64 = 0, boot: String = "boot") -> ServerUsage {
+    ServerUsage(boot: boot, count: count, used: used, reserved: writing, writing: writing, diskFree: 1 << 40, files: 0)
 }
 
 func makePlanner(floor: Int = 0, limits: PlannerLimits = PlannerLimits(), _ servers: ServerSnapshot...) -> Planner {

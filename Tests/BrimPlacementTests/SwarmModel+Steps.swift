@@ -66,6 +66,7 @@ extension SwarmModel {
 
     private mutating func expire() {
         clock += .seconds(30)
+        for write in writes where write.until <= clock { stop(write) }
         writes.removeAll { $0.until <= clock }
         planner.expireGrants(at: clock)
     }
@@ -94,6 +95,7 @@ extension SwarmModel {
             server.boot += 1
             server.count = 0
             server.reserved = [:]
+            server.writing = [:]
             let kept = Set(files.values.filter { $0.replicas.contains(name) }.map(\.blob))
             server.blobs = server.blobs.filter { kept.contains($0.key) }
             servers[name] = server

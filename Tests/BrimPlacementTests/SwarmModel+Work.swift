@@ -241,10 +241,30 @@ extension SwarmModel {
             throw Violation("surpluses do not rise: \(before) to \(after) by a write of \(copies) copies")
         }
         let disturbances = targets.map { self.disturbances(of: $0.server) }
-        writes.append(
-            Write(
-                request: "w\(nextID)", file: file, targets: targets.map(\.server), disturbances: disturbances,
-                until: until))
+        let write = Write(
+            request: "w\(nextID)", file: file, targets: targets.map(\.server), disturbances: disturbances,
+            until: until)
+        writes.append(write)
+        if random.chance(50) { try start(write) }
+    }
+
+    /// The targets have room and reserve it: from now on their usage shows it.
+    private mutating func start(_ write: Write) throws {
+        for target in write.targets {
+            while try deliver(to: target) {}
+            guard var server = servers[target], server.used + write.file.size <= server.quota else { continue }
+            server.writing[write.request] = write.file.size
+            server.count += 1
+            servers[target] = server
+            if random.chance(50) { hear(target) }
+        }
+    }
+
+    /// What the targets reserved is free again, or becomes the blob.
+    mutating func stop(_ write: Write) {
+        for target in write.targets where servers[target]?.writing.removeValue(forKey: write.request) != nil {
+            servers[target]?.count += 1
+        }
     }
 
     /// Orders of the targets are answered, the bytes arrive everywhere, the write is committed.
@@ -254,6 +274,7 @@ extension SwarmModel {
             while try deliver(to: target) {}
             answer(from: target)
         }
+        stop(write)
         guard write.targets.allSatisfy(isCounted) else {
             planner.writeEnded(write.request)
             return

@@ -26,8 +26,10 @@ struct SwarmModel {
         var load = 0.0
         /// What is on disk.
         var blobs: [BlobID: Int64] = [:]
-        /// Pulls and writes under way.
+        /// Pulls under way.
         var reserved: [BlobID: Int64] = [:]
+        /// Writes under way that have begun, by request.
+        var writing: [String: Int64] = [:]
         var boot = 0
         var count: Int64 = 0
         var orders: [Order] = []
@@ -38,7 +40,7 @@ struct SwarmModel {
         /// Rises with what may make the slave refuse an order although the planner's sums were right.
         var disturbances = 0
 
-        var used: Int64 { blobs.values.reduce(0, +) + reserved.values.reduce(0, +) }
+        var used: Int64 { blobs.values.reduce(0, +) + (Array(reserved.values) + writing.values).reduce(0, +) }
     }
 
     struct Order {
@@ -189,7 +191,8 @@ struct SwarmModel {
     func usage(_ server: Server) -> ServerUsage {
         ServerUsage(
             boot: "b\(server.boot)", count: server.count, used: server.used,
-            reserved: server.reserved.values.reduce(0, +), diskFree: 1 << 40, files: Int64(server.blobs.count))
+            reserved: (Array(server.reserved.values) + server.writing.values).reduce(0, +),
+            writing: server.writing.values.reduce(0, +), diskFree: 1 << 40, files: Int64(server.blobs.count))
     }
 
     func snapshot(_ server: Server) -> ServerSnapshot {

@@ -66,6 +66,26 @@ import Testing
         #expect(planner.roomForWrite(size: 20, copies: 1, n: 1).shortage?.candidates == [])
     }
 
+    @Test func whatTheServerReservesForAWriteIsNotHeldTwice() {
+        var planner = makePlanner(server("a", quota: 10))
+        let until = ContinuousClock.now + .seconds(10)
+        func fits(_ size: Int64) -> Bool { planner.roomForWrite(size: size, copies: 1, n: 1).targets != nil }
+        planner.heard(usage(1, used: 0), from: name("a"))
+        planner.granted("v", size: 4, on: [name("a")], until: until)
+        #expect(fits(6) && !fits(7))
+        planner.heard(usage(2, used: 4, writing: 4), from: name("a"))
+        #expect(fits(6) && !fits(7), "it has begun")
+        #expect(!planner.isUnsettled([name("a")]))
+        planner.granted("w", size: 3, on: [name("a")], until: until)
+        #expect(fits(3) && !fits(4), "another has not begun")
+        planner.writeEnded("v")
+        #expect(fits(3) && !fits(4))
+        planner.heard(usage(3, used: 4), from: name("a"))
+        #expect(fits(3) && !fits(4), "what was reserved is stored")
+        planner.heard(usage(4, used: 9, writing: 5), from: name("a"))
+        #expect(fits(1) && !fits(2), "a write that grew beyond what was granted")
+    }
+
     @Test func grantedRoomIsHeldUntilItIsSeenOrExpires() {
         var planner = makePlanner(server("a", quota: 10))
         let start = ContinuousClock.now

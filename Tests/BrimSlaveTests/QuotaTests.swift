@@ -23,7 +23,7 @@ import Testing
                             if let size { quota.remove(files: 1, bytes: size) }
                         default:
                             let size = Int64.random(in: 0...1500, using: &random)
-                            guard let reservation = try? quota.reserve(size) else { break }
+                            guard let reservation = try? quota.reserve(size, for: .write) else { break }
                             granted += 1
                             reservation.wrote(size / 2)
                             let usage = quota.usage()
@@ -51,38 +51,38 @@ import Testing
 
     @Test func smallQuotaIsExact() throws {
         let quota = Quota(QuotaBook(quota: 10, stored: 0, files: 0)) { 1 << 40 }
-        let ten = try quota.reserve(10)
-        #expect(throws: NoRoom(needed: 1, missing: 1)) { try quota.reserve(1) }
-        #expect(throws: Never.self) { try quota.reserve(0) }
+        let ten = try quota.reserve(10, for: .write)
+        #expect(throws: NoRoom(needed: 1, missing: 1)) { try quota.reserve(1, for: .write) }
+        #expect(throws: Never.self) { try quota.reserve(0, for: .write) }
         ten.store(4)
-        #expect(throws: NoRoom(needed: 7, missing: 1)) { try quota.reserve(7) }
-        _ = try quota.reserve(6)
+        #expect(throws: NoRoom(needed: 7, missing: 1)) { try quota.reserve(7, for: .write) }
+        _ = try quota.reserve(6, for: .write)
     }
 
     @Test func loweredBelowUseGrantsNothing() throws {
         var book = QuotaBook(quota: 100, stored: 80, files: 2)
         book.setQuota(50)
         #expect(book.free(available: 1000) == 0)
-        #expect(book.reserve(1, available: 1000) == 1)
+        #expect(book.reserve(1, for: .write, available: 1000) == 1)
         book.remove(files: 1, bytes: 40)
-        #expect(book.reserve(10, available: 1000) == 0)
+        #expect(book.reserve(10, for: .write, available: 1000) == 0)
         #expect(book.used == 50)
     }
 
     @Test("What is promised and not yet written counts against the disk")
     func diskBounds() throws {
         var book = QuotaBook(quota: 1000, stored: 0, files: 0)
-        #expect(book.reserve(60, available: 100) == 0)
-        #expect(book.reserve(60, available: 100) == 20)
+        #expect(book.reserve(60, for: .write, available: 100) == 0)
+        #expect(book.reserve(60, for: .write, available: 100) == 20)
         book.wrote(60)
         #expect(book.diskFree(available: 40) == 40)
-        #expect(book.reserve(40, available: 40) == 0)
+        #expect(book.reserve(40, for: .write, available: 40) == 0)
     }
 
     @Test func countRisesWithEachChange() throws {
         let quota = Quota(QuotaBook(quota: 100, stored: 0, files: 0)) { 1 << 40 }
         let first = quota.usage()
-        try quota.reserve(5).store(5)
+        try quota.reserve(5, for: .write).store(5)
         let second = quota.usage()
         #expect(second.count > first.count && second.boot == first.boot)
         #expect(quota.set(50) && !quota.set(50))

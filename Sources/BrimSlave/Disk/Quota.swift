@@ -27,8 +27,8 @@ final class Quota: Sendable {
     var bytes: Int64 { book.withLock { $0.quota } }
 
     /// Grants `bytes`. Throws `.full`, naming what is missing.
-    func reserve(_ bytes: Int64) throws(NoRoom) -> Reservation {
-        let reservation = Reservation(quota: self)
+    func reserve(_ bytes: Int64, for purpose: ReservationPurpose) throws(NoRoom) -> Reservation {
+        let reservation = Reservation(quota: self, purpose: purpose)
         try reservation.extend(by: bytes)
         return reservation
     }
@@ -37,7 +37,7 @@ final class Quota: Sendable {
         let available = available()
         return book.withLock {
             ServerUsage(
-                boot: boot, count: $0.count, used: $0.used, reserved: $0.reserved,
+                boot: boot, count: $0.count, used: $0.used, reserved: $0.reserved, writing: $0.writing,
                 diskFree: $0.diskFree(available: available), files: $0.files)
         }
     }
@@ -63,16 +63,18 @@ final class Quota: Sendable {
     }
     func quarantine() { book.withLock { $0.quarantine() } }
 
-    fileprivate func grant(_ bytes: Int64) throws(NoRoom) {
+    fileprivate func grant(_ bytes: Int64, for purpose: ReservationPurpose) throws(NoRoom) {
         let available = available()
-        let missing = book.withLock { $0.reserve(bytes, available: available) }
+        let missing = book.withLock { $0.reserve(bytes, for: purpose, available: available) }
         if missing > 0 { throw NoRoom(needed: bytes, missing: missing) }
     }
 
     fileprivate func wrote(_ bytes: Int64) { book.withLock { $0.wrote(bytes) } }
 
-    fileprivate func settle(reserved: Int64, written: Int64, storing size: Int64?) {
-        book.withLock { $0.settle(reserved: reserved, written: written, storing: size) }
+    fileprivate func settle(
+        reserved: Int64, for purpose: ReservationPurpose, written: Int64, storing size: Int64?
+    ) {
+        book.withLock { $0.settle(reserved: reserved, for: purpose, written: written, storing: size) }
     }
 }
 
@@ -100,9 +102,13 @@ final class Reservation: Sendable {
         var isSettled = false
     }
     private let quota: Quota
+    private let purpose: ReservationPurpose
     private let state = Mutex(State())
 
-    fileprivate init(quota: Quota) { self.quota = quota }
+    fileprivate init(quota: Quota, purpose: ReservationPurpose) {
+        self.quota = quota
+        self.purpose = purpose
+    }
 
     deinit { release() }
 
@@ -111,7 +117,7 @@ final class Reservation: Sendable {
 
     /// Grants more. Throws `NoRoom`; what was granted before stays.
     func extend(by more: Int64) throws(NoRoom) {
-        try quota.grant(more)
+        try quota.grant(more, for: purpose)
         state.withLock { $0.bytes += more }
     }
 
@@ -146,6 +152,7 @@ final class Reservation: Sendable {
             state.isSettled = true
             return state
         }
-        if let settled { quota.settle(reserved: settled.bytes, written: settled.written, storing: size) }
+        guard let settled else { return }
+        quota.settle(reserved: settled.bytes, for: purpose, written: settled.written, storing: size)
     }
 }

@@ -1,5 +1,13 @@
 import BrimModel
 
+/// What bytes are reserved for.
+enum ReservationPurpose: Sendable {
+    /// A client's write; the master that granted it may hold room for it, too.
+    case write
+    /// A copy that the leader ordered.
+    case pull
+}
+
 /// The arithmetic of a slave's space. What is stored plus what is reserved exceeds the quota only after the quota was
 /// lowered; then nothing is granted until use has fallen.
 struct QuotaBook: Sendable, Equatable {
@@ -9,6 +17,8 @@ struct QuotaBook: Sendable, Equatable {
     private(set) var stored: Int64
     /// Bytes granted to writes under way.
     private(set) var reserved: Int64 = 0
+    /// Of `reserved`: bytes for writes of clients, not for pulls.
+    private(set) var writing: Int64 = 0
     /// Of `reserved`: bytes already on disk.
     private(set) var written: Int64 = 0
     /// Blobs stored, without quarantined ones.
@@ -31,10 +41,11 @@ struct QuotaBook: Sendable, Equatable {
     func free(available: Int64) -> Int64 { max(0, min(quota - used, diskFree(available: available))) }
 
     /// Grants `bytes` or says how many are missing; `available` is what the file system could still take.
-    mutating func reserve(_ bytes: Int64, available: Int64) -> Int64 {
+    mutating func reserve(_ bytes: Int64, for purpose: ReservationPurpose, available: Int64) -> Int64 {
         let missing = bytes - free(available: available)
         guard missing <= 0 || bytes == 0 else { return missing }
         reserved += bytes
+        if purpose == .write { writing += bytes }
         count += 1
         return 0
     }
@@ -43,8 +54,11 @@ struct QuotaBook: Sendable, Equatable {
     mutating func wrote(_ bytes: Int64) { written += bytes }
 
     /// Ends a reservation: `size` bytes of it stay as a blob, nil if none does.
-    mutating func settle(reserved bytes: Int64, written done: Int64, storing size: Int64?) {
+    mutating func settle(
+        reserved bytes: Int64, for purpose: ReservationPurpose, written done: Int64, storing size: Int64?
+    ) {
         reserved -= bytes
+        if purpose == .write { writing -= bytes }
         written -= done
         if let size {
             stored += size

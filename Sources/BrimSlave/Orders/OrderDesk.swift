@@ -70,7 +70,7 @@ final class OrderDesk: Sendable {
                     throw BrimError(.conflict, "a later order gives the blob up again", retryable: false)
                 }
                 try node.health.check()
-                let reservation = try node.quota.reserve(known[pull.blob] == nil ? pull.size : 0)
+                let reservation = try node.quota.reserve(known[pull.blob] == nil ? pull.size : 0, for: .pull)
                 pulls.add(
                     PullJob(
                         term: batch.term, leader: batch.leader, sequence: order.sequence, pull: pull,
