@@ -156,7 +156,8 @@ enum ServerDocument {
         ]
         let fields: BSONDocument = [
             "boot": .string(usage.boot), "count": .int64(usage.count), "used": .int64(usage.used),
-            "reserved": .int64(usage.reserved), "writing": .int64(usage.writing), "diskFree": .int64(usage.diskFree), "files": .int64(usage.files),
+            "reserved": .int64(usage.reserved), "writing": .int64(usage.writing), "diskFree": .int64(usage.diskFree),
+            "files": .int64(usage.files),
         ]
         return BSONDocument(fields.map { ($0.key, ["$cond": [isNews, .literal($0.value), .string("$" + $0.key)]]) })
     }

@@ -134,7 +134,8 @@ enum Schema {
         [
             "_id": string, "id": string, "address": string, "zone": string,
             "state": oneOf(ServerState.allCases.map(\.rawValue)), "quota": natural, "requestedQuota": natural,
-            "used": natural, "reserved": natural, "writing": natural, "diskFree": integer, "files": natural, "free": natural,
+            "used": natural, "reserved": natural, "writing": natural, "diskFree": integer, "files": natural,
+            "free": natural,
             "load": object(
                 required: ["cpu", "network", "disk", "transfers"],
                 ["cpu": number, "network": number, "disk": number, "transfers": natural]),

@@ -16,8 +16,7 @@ public struct PutOptions: Sendable {
     /// nil: the time of the commit.
     public var modified: Timestamp?
     public var attributes: [String: AttributeValue]
-    /// What must hold of the file that is replaced. A write whose answer got lost is asked for again: then `.absent`
-    /// and `.version` may fail with `.precondition` although the first one succeeded.
+    /// What must hold of the file that is replaced.
     public var ifMatch: IfMatch
 
     public init(
@@ -90,21 +89,34 @@ struct FileUpload {
     func run(grant: WritesReply.Item? = nil) async throws -> WriteReply {
         var avoid: [ServerName] = []
         var failure: BrimError?
+        /// The last attempt, unless it is known what became of it.
+        var former: (url: String, sent: Sent)?
         for attempt in 0..<Self.attempts {
             let item: WritesReply.Item
             do {
                 if let grant, attempt == 0, grant.error == nil {
                     item = grant
                 } else {
-                    item = try await ask(avoiding: avoid)
+                    item = try await ask(avoiding: avoid, insteadOf: former?.url)
+                }
+                if let done = item.done, let former {
+                    // Only the answer got lost.
+                    try former.sent.check(done, of: request.path)
+                    progress?.add(bytes: done.size)
+                    return done
                 }
             } catch let error as BrimError {
                 // After a server failed, that there is no other one is the smaller news.
-                throw error.code == .precondition ? error : failure ?? error
+                throw [.precondition, .conflict].contains(error.code) ? error : failure ?? error
             }
+            guard let url = item.url, let targets = item.targets, !targets.isEmpty else {
+                throw BrimError(.internal, "the master granted a write without saying where")
+            }
+            let sent = Sent(progress)
             do {
-                return try await send(item)
+                return try await send(sent, to: url, targets)
             } catch let problem as Failure {
+                former = problem.error.code == .corrupt ? nil : (url, sent)
                 guard source.isReadable else { throw problem.error }
                 client.logger.debug(
                     "An upload failed on the way",
@@ -118,9 +130,10 @@ struct FileUpload {
     }
 
     /// Asks for leave, and again while others are in the way. Throws why it is refused.
-    private func ask(avoiding servers: [ServerName]) async throws -> WritesReply.Item {
+    private func ask(avoiding servers: [ServerName], insteadOf former: String?) async throws -> WritesReply.Item {
         var request = request
         request.avoid = servers.isEmpty ? nil : servers
+        request.replaces = former
         var attempt = 0
         while true {
             let item = try await client.grants([request])[0]
@@ -131,11 +144,7 @@ struct FileUpload {
         }
     }
 
-    private func send(_ item: WritesReply.Item) async throws -> WriteReply {
-        guard let url = item.url, let targets = item.targets, let first = targets.first else {
-            throw BrimError(.internal, "the master granted a write without saying where")
-        }
-        let sent = Sent(progress)
+    private func send(_ sent: Sent, to url: String, _ targets: [Peer]) async throws -> WriteReply {
         do {
             let headers = source.checksum.map { [(BrimHeader.brimChecksum.rawValue, $0.description)] } ?? []
             let (status, answer) = try await client.peer.upload(
@@ -145,16 +154,13 @@ struct FileUpload {
                 throw refusal(status: status, answer, targets: targets.map(\.server))
             }
             let reply = try BrimJSON.decoder().decode(WriteReply.self, from: Data(buffer: answer))
-            guard sent.matches(reply) else {
-                let error = BrimError(.corrupt, "'\(request.path)' arrived at \(first.server) with other bytes")
-                throw Failure(error: error, suspects: [first.server])
-            }
+            try sent.check(reply, of: request.path)
             return reply
         } catch {
             sent.takeBack()
             if let sourceError = sent.sourceError { throw sourceError }
             guard let error = error as? BrimError, error.mayBeTheServers else { throw error }
-            throw Failure(error: error, suspects: [first.server])
+            throw Failure(error: error, suspects: [targets[0].server])
         }
     }
 
@@ -190,8 +196,11 @@ struct FileUpload {
             }
         }
 
-        func matches(_ reply: WriteReply) -> Bool {
-            state.withLock { reply.checksum.crc32c == $0.sum.value && reply.size == $0.bytes }
+        /// Throws `.corrupt` unless what was stored is what was sent.
+        func check(_ reply: WriteReply, of path: BrimPath) throws {
+            guard state.withLock({ reply.checksum.crc32c == $0.sum.value && reply.size == $0.bytes }) else {
+                throw BrimError(.corrupt, "'\(path)' was stored with other bytes than were sent")
+            }
         }
 
         func takeBack() { progress?.add(bytes: -state.withLock { $0.bytes }) }

@@ -2,6 +2,7 @@ import BrimMetadata
 import BrimModel
 import BrimPlacement
 import BrimWire
+import Foundation
 import Logging
 
 /// Grants writes and commits them.
@@ -22,9 +23,12 @@ struct WriteDesk: Sendable {
     let removed: Bell
 
     /// Chooses targets for a write and returns the URL to send its bytes to. Makes missing parents. Throws `.isDirectory`,
-    /// `.precondition`, `.full`, `.unavailable`, `.invalid`.
+    /// `.precondition`, `.full`, `.unavailable`, `.invalid`, `.conflict`.
     func grant(_ request: WriteRequest, writerHost: String?) async throws -> WritesReply.Item {
         try check(request)
+        if let former = request.replaces, let done = try await settle(former, of: request.path) {
+            return WritesReply.Item(done: done)
+        }
         guard let name = request.path.name, let parentPath = request.path.parent else {
             throw NamespaceService.isDirectory(request.path)
         }
@@ -47,6 +51,29 @@ struct WriteDesk: Sendable {
         return WritesReply.Item(url: "http://\(first.address)/v1/blobs/\(grant.blob)?token=\(token)", targets: targets)
     }
 
+    /// What a write that was granted before came to; nil when it was not committed and from now on cannot be. Throws
+    /// `.conflict` when it was committed and the file has been changed or removed since.
+    private func settle(_ url: String, of path: BrimPath) async throws -> WriteReply? {
+        guard let token = URLComponents(string: url)?.queryItems?.first(where: { $0.name == "token" })?.value else {
+            throw BrimError(.invalid, "'replaces' is not a URL that was granted for a write")
+        }
+        // What no master takes any more, for its age or its signature, cannot be committed either.
+        guard let grant = try? keys.verify(token).write else { return nil }
+        guard grant.path == path.description else {
+            throw BrimError(.invalid, "'replaces' was granted for \(grant.path), not for \(path)")
+        }
+        room.ended(grant.request)
+        let removed = BrimError(
+            .conflict, "\(path) was written, and changed or removed by somebody else before that was known",
+            advice: "Look at it before writing it again", retryable: false)
+        guard try await store.tombstoned([grant.blob]).isEmpty else { throw removed }
+        guard try await !store.abandon([grant.blob]).contains(grant.blob) else { return nil }
+        guard let entry = try await store.files(withBlobs: [grant.blob])[grant.blob], let content = entry.content else {
+            throw removed
+        }
+        return WriteReply(path: grant.path, content, created: content.version == 1)
+    }
+
     /// Enters a write whose blob is durable on all its targets. Idempotent by the grant's request id.
     func commit(_ request: CommitRequest) async throws -> CommitReply {
         let claims = try keys.verify(request.token)
@@ -61,23 +88,31 @@ struct WriteDesk: Sendable {
                 .invalid, "\(request.size) bytes arrived where \(grant.size ?? 0) were announced",
                 advice: "Send it again")
         }
-        let outcome = try await committer.commit(
+        let outcome = try await entered(
+            grant,
             BlobCommit(
                 request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
                 size: request.size, checksum: request.checksum, replicas: request.made, mode: grant.mode,
                 modified: grant.modified ?? .now, explicitN: grant.n, defaultN: settings.copies,
                 attributes: grant.attributes, precondition: Precondition(grant.ifMatch)))
         let entry = outcome.entry
-        room.ended(grant.request)
         guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }
         changed.ring()
         if !outcome.created { removed.ring() }
         return CommitReply(
-            write: WriteReply(
-                path: grant.path, version: content.version, size: content.size, checksum: content.checksum,
-                n: content.n,
-                k: content.k, replicas: content.replicas, created: outcome.created),
-            label: try BlobLabel(entry: entry))
+            write: WriteReply(path: grant.path, content, created: outcome.created), label: try BlobLabel(entry: entry))
+    }
+
+    /// Commits; the room held for the write is free again unless it may still be asked for.
+    private func entered(_ grant: WriteGrant, _ commit: BlobCommit) async throws -> CommitOutcome {
+        do {
+            let outcome = try await committer.commit(commit)
+            room.ended(grant.request)
+            return outcome
+        } catch let error as BrimError {
+            if !error.retryable { room.ended(grant.request) }
+            throw error
+        }
     }
 
     private func check(_ request: WriteRequest) throws {
@@ -122,6 +157,14 @@ extension Precondition {
             case .present: .present
             case .version(let version): .version(version)
             }
+    }
+}
+
+extension WriteReply {
+    init(path: String, _ content: FileContent, created: Bool) {
+        self.init(
+            path: path, version: content.version, size: content.size, checksum: content.checksum, n: content.n,
+            k: content.k, replicas: content.replicas, created: created)
     }
 }
 

@@ -11,6 +11,8 @@ struct RoomKeeper: Sendable {
     private static let attempts = 80
     /// Between looks at a full swarm.
     private static let pause = Duration.milliseconds(100)
+    /// Servers asked what they use before a write is refused.
+    private static let asked = 8
     /// How long room is held for a writer that does not begin.
     private static let grantLifetime = Duration.seconds(60)
 
@@ -33,10 +35,10 @@ struct RoomKeeper: Sendable {
         }
         let copies = min(settings.writeCopies, n, up.count)
         let near = Set(up.filter { $0.address.hasPrefix("\(writerHost ?? "?"):") }.map(\.name))
-        for _ in 0..<Self.attempts {
+        for attempt in 0..<Self.attempts {
             switch decide(request, size, copies, n, near, avoid, richest: [:]) {
             case .targets(let targets):
-                return try await peers(targets)
+                if let peers = try await open(targets, for: request) { return peers }
             case .tooFewServers(let available):
                 throw Self.tooFew(available, copies)
             case .full(let shortage):
@@ -44,11 +46,12 @@ struct RoomKeeper: Sendable {
                 let richest = try await richest(on: shortage.candidates, minSurplus: least, size: size)
                 switch decide(request, size, copies, n, near, avoid, richest: richest) {
                 case .targets(let targets):
-                    if try await makeRoom(targets) { return try await peers(targets) }
-                    ledger.decide { $0.writeEnded(request) }
+                    if let peers = try await open(targets, for: request) { return peers }
                 case .tooFewServers(let available): throw Self.tooFew(available, copies)
                 case .full(let shortage):
-                    guard await settles(shortage.candidates) else { throw full(size, shortage) }
+                    guard await mayFindRoom(on: shortage.candidates, isFirstLook: attempt == 0) else {
+                        throw full(size, shortage)
+                    }
                 }
             }
         }
@@ -57,15 +60,23 @@ struct RoomKeeper: Sendable {
             retryable: true)
     }
 
-    /// Whether another look may find room: writes under way count twice until they have ended and their servers have
-    /// said what they use.
-    private func settles(_ servers: [ServerName]) async -> Bool {
-        guard ledger.decide({ $0.isUnsettled(servers) }) else { return false }
-        try? await Task.sleep(for: Self.pause)
-        for server in servers {
-            guard let peer = try? await roster.peer(server), let usage = try? await slaves.usage(peer) else { continue }
-            await roster.note(server, usage: usage)
-            _ = ledger.decide { $0.heard(usage, from: server) }
+    /// Whether another look may find room: the servers that lack the least are asked what they use now, since a write may
+    /// have been cut off after their last word, or stored and not entered yet.
+    private func mayFindRoom(on servers: [ServerName], isFirstLook: Bool) async -> Bool {
+        let servers = servers.prefix(Self.asked)
+        let isUnsettled = ledger.decide { $0.isUnsettled(Array(servers)) }
+        guard isFirstLook || isUnsettled else { return false }
+        if !isFirstLook { try? await Task.sleep(for: Self.pause) }
+        await withTaskGroup(of: Void.self) { group in
+            for server in servers {
+                group.addTask {
+                    guard let peer = try? await roster.peer(server), let usage = try? await slaves.usage(peer) else {
+                        return
+                    }
+                    await roster.note(server, usage: usage)
+                    ledger.decide { _ = $0.heard(usage, from: server) }
+                }
+            }
         }
         return true
     }
@@ -119,6 +130,19 @@ struct RoomKeeper: Sendable {
             }
             return placement
         }
+    }
+
+    /// Gives up what is in the way on targets whose room is held; nil when copies there changed meanwhile. Unless the
+    /// targets are ready, the room is no longer held.
+    private func open(_ targets: [WriteTarget], for request: String) async throws -> [Peer]? {
+        do {
+            if try await makeRoom(targets) { return try await peers(targets) }
+        } catch {
+            ended(request)
+            throw error
+        }
+        ended(request)
+        return nil
     }
 
     private func makeRoom(_ targets: [WriteTarget]) async throws -> Bool {

@@ -94,9 +94,13 @@ public struct WriteRequest: Sendable, Codable {
     public var ifMatch: IfMatch?
     /// Servers that failed this writer just now and should not be chosen again.
     public var avoid: [ServerName]?
+    /// The URL granted before for this same write, whose outcome the writer does not know: either that write has been
+    /// committed, and the answer says so (`done`), or it never will be, even if a server that froze goes on with it.
+    public var replaces: String?
     public init(
         path: BrimPath, size: Int64?, mode: Int? = nil, modified: Timestamp? = nil, n: Int? = nil,
-        attributes: [String: AttributeValue]? = nil, ifMatch: IfMatch? = nil, avoid: [ServerName]? = nil
+        attributes: [String: AttributeValue]? = nil, ifMatch: IfMatch? = nil, avoid: [ServerName]? = nil,
+        replaces: String? = nil
     ) {
         self.path = path
         self.size = size
@@ -106,16 +110,20 @@ public struct WriteRequest: Sendable, Codable {
         self.attributes = attributes
         self.ifMatch = ifMatch
         self.avoid = avoid
+        self.replaces = replaces
     }
 }
 
-/// One answer per write asked for, in order: a URL to PUT the bytes to, or an error.
+/// One answer per write asked for, in order: a URL to PUT the bytes to, or that it is done already, or an error.
 public struct WritesReply: Sendable, Codable {
     public struct Item: Sendable, Codable {
         /// `http://host:port/v1/blobs/ID?token=…` of the first target.
         public var url: String?
         public var targets: [Peer]?
+        /// What the write that this one `replaces` came to.
+        public var done: WriteReply?
         public var error: BrimError?
+        public init(done: WriteReply) { self.done = done }
         public init(url: String, targets: [Peer]) {
             self.url = url
             self.targets = targets
