@@ -95,7 +95,8 @@ let package = Package(
                 "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging,
             ],
             swiftSettings: strict),
-        .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "BrimTestKit"], swiftSettings: strict),
+        .testTarget(
+            name: "MongoDriverTests", dependencies: ["MongoDriver", "CMongo", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimPlacementTests", dependencies: ["BrimPlacement", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], swiftSettings: strict),

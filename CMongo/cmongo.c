@@ -1,6 +1,8 @@
 #include "cmongo.h"
 
 #include <mongoc/mongoc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define POOL(p) ((mongoc_client_pool_t *) (p))
@@ -85,6 +87,46 @@ void cmongo_initialize(cmongo_log_handler handler) {
 
 const char *cmongo_version(void) {
     return mongoc_get_version();
+}
+
+static atomic_llong live_allocations;
+
+static void *counting_malloc(size_t size) {
+    atomic_fetch_add(&live_allocations, 1);
+    return malloc(size);
+}
+
+static void *counting_calloc(size_t count, size_t size) {
+    atomic_fetch_add(&live_allocations, 1);
+    return calloc(count, size);
+}
+
+static void *counting_realloc(void *memory, size_t size) {
+    if (memory == NULL) {
+        atomic_fetch_add(&live_allocations, 1);
+    }
+    return realloc(memory, size);
+}
+
+static void counting_free(void *memory) {
+    if (memory != NULL) {
+        atomic_fetch_sub(&live_allocations, 1);
+    }
+    free(memory);
+}
+
+void cmongo_count_allocations(void) {
+    bson_mem_vtable_t counting = {
+        .malloc = counting_malloc,
+        .calloc = counting_calloc,
+        .realloc = counting_realloc,
+        .free = counting_free,
+    };
+    bson_mem_set_vtable(&counting);
+}
+
+int64_t cmongo_live_allocations(void) {
+    return atomic_load(&live_allocations);
 }
 
 static void set_timeout(mongoc_uri_t *uri, const char *option, int32_t milliseconds) {

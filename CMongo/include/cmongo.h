@@ -41,6 +41,11 @@ typedef void (*cmongo_log_handler)(int level, const char *domain, const char *me
 void cmongo_initialize(cmongo_log_handler handler);
 const char *cmongo_version(void);
 
+/// Counts what libmongoc and libbson allocate and have not freed: for tests that look for leaks. Call before everything
+/// else; costs two atomic additions per allocation.
+void cmongo_count_allocations(void);
+int64_t cmongo_live_allocations(void);
+
 typedef struct {
     const char *application_name;
     uint32_t size;

@@ -44,20 +44,7 @@ final class Outbox: Service {
     }
 
     func run() async throws {
-        await cancelWhenGracefulShutdown {
-            var backoff = Backoff()
-            while !Task.isCancelled {
-                await self.signal.wait()
-                do {
-                    try await self.send()
-                    backoff = Backoff()
-                } catch {
-                    self.logger.debug("mail to the master waits", metadata: ["error": "\(error)"])
-                    try? await Task.sleep(for: backoff.next())
-                    self.signal.raise()
-                }
-            }
-        }
+        await signal.eachTime("mail to the master waits", logger) { try await self.send() }
     }
 
     private func send() async throws {

@@ -37,20 +37,7 @@ final class Completions: Service {
     func isWaiting(_ blob: BlobID) -> Bool { state.withLock { $0.blobs[blob] != nil } }
 
     func run() async throws {
-        await cancelWhenGracefulShutdown {
-            var backoff = Backoff()
-            while !Task.isCancelled {
-                await self.signal.wait()
-                do {
-                    try await self.send()
-                    backoff = Backoff()
-                } catch {
-                    self.node.logger.debug("completions wait", metadata: ["error": "\(error)"])
-                    try? await Task.sleep(for: backoff.next())
-                    self.signal.raise()
-                }
-            }
-        }
+        await signal.eachTime("completions wait", node.logger) { try await self.send() }
     }
 
     private func send() async throws {

@@ -1,3 +1,5 @@
+import Logging
+import ServiceLifecycle
 import Synchronization
 
 /// Wakes one loop that waits for work; signals given while it is busy are kept as one.
@@ -40,6 +42,27 @@ final class Signal: Sendable {
             }
         } onCancel: {
             raise()
+        }
+    }
+}
+
+extension Signal {
+    /// Does `work` each time the signal is raised, until a graceful shutdown; when it throws, again after a pause that
+    /// grows.
+    func eachTime(_ failure: String, _ logger: Logger, _ work: @Sendable @escaping () async throws -> Void) async {
+        await cancelWhenGracefulShutdown {
+            var backoff = Backoff()
+            while !Task.isCancelled {
+                await self.wait()
+                do {
+                    try await work()
+                    backoff = Backoff()
+                } catch {
+                    logger.debug("\(failure)", metadata: ["error": "\(error)"])
+                    try? await Task.sleep(for: backoff.next())
+                    self.raise()
+                }
+            }
         }
     }
 }
