@@ -85,7 +85,7 @@ struct MalformedRequestTests {
             }
             #expect(completed.withLock { $0 } == [], "it was carried out")
             // Whoever is still sending when the connection is closed may get a reset instead of the answer.
-            if reply.isEmpty, sample.text.utf8.count > 400_000 { return }
+            if reply.isEmpty, sample.text.utf8.count > 30_000 { return }
             let first = reply.split(separator: "\r\n").first.map(String.init) ?? "nothing"
             #expect(first.hasPrefix("HTTP/1.1 400 ") || first.hasPrefix("HTTP/1.1 431 "), "\(first)")
             #expect(reply.lowercased().contains("connection: close"), "\(reply.prefix(300))")
