@@ -44,6 +44,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.25.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.15.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.25.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
@@ -104,8 +105,10 @@ let package = Package(
         .testTarget(name: "BrimMasterTests", dependencies: ["BrimMaster", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], swiftSettings: strict),
         .testTarget(
-            name: "ScenarioTests", dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "brim"],
-            swiftSettings: strict
-        ),
+            name: "ScenarioTests",
+            dependencies: [
+                "BrimTestKit", "BrimClient", "BrimMaster", "BrimModel", "BrimSlave", "brim", httpClient,
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
     ]
 )

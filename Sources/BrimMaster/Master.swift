@@ -8,7 +8,7 @@ import ServiceLifecycle
 
 /// The parts of a running master and how they hang together.
 struct Master: Sendable {
-    private let server: BrimServer
+    let server: BrimServer
     private let loops: [any Service]
     private let membership: Membership
     private let host: String

@@ -18,6 +18,8 @@ public enum Limits {
     public static let attributeBytes = 1024
     /// Bytes of a JSON request body.
     public static let jsonBodyBytes = 8 << 20
+    /// Bytes of a JSON body from a slave to a master; pages of reports are the largest.
+    public static let nodeBodyBytes = 16 << 20
     /// Entries in one page of a listing.
     public static let pageEntries = 1000
     /// Blobs in one page of a server's report.

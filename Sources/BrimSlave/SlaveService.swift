@@ -24,6 +24,9 @@ public final class SlaveService: Service {
     /// The port it listens on; waits until it does. Throws what `run` throws when it cannot start.
     public var boundPort: Int { get async throws { try await started.get().server.boundPort } }
 
+    /// Its routes; waits until it has started. Throws what `run` throws when it cannot start.
+    var endpoints: [String] { get async throws { try await started.get().server.endpoints } }
+
     /// The name under which it has joined its swarm; waits for the first join. Throws what `run` throws when it cannot.
     public var joinedName: ServerName { get async throws { try await started.get().membership.joined.get() } }
 

@@ -59,7 +59,7 @@ extension IfMatch {
 extension Request {
     /// A query parameter in RFC 3339. Throws `.invalid`.
     func timestamp(_ name: String) throws -> Timestamp? {
-        guard let text = query(name) else { return nil }
+        guard let text = try query(name) else { return nil }
         guard let time = Timestamp(text) else {
             throw BrimError(.invalid, "\(name) is '\(text)'", advice: "Write a time like 2026-11-22T18:40:00Z")
         }
@@ -68,7 +68,7 @@ extension Request {
 
     /// A query parameter that is a JSON object of attributes. Throws `.invalid`.
     func attributes(_ name: String) throws -> [String: AttributeValue]? {
-        guard let text = query(name) else { return nil }
+        guard let text = try query(name) else { return nil }
         do {
             return try BrimJSON.decoder().decode([String: AttributeValue].self, from: Data(text.utf8))
         } catch {

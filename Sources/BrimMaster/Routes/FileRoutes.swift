@@ -74,6 +74,8 @@ struct FileRoutes: Sendable {
                 throw BrimError(.precondition, "\(path) is at \(tag)", advice: "Read it again and decide anew")
             }
         }
+        // Without trash every removal is at once; what makes no sense is refused all the same.
+        _ = try request.queryBool("now")
         let reply = try await namespace.remove(path, recursive: try request.queryBool("recursive") ?? false)
         removed.ring()
         changed.ring()

@@ -61,11 +61,8 @@ struct NodeRoutes: Sendable {
     ) {
         router.post(RouterPath("/v1/node/\(name)")) { request, context in
             _ = try context.requireNode()
-            let body = try await request.decodeJSON(Body.self, limit: Self.bodyBytes)
+            let body = try await request.decodeJSON(Body.self, limit: Limits.nodeBodyBytes)
             return try jsonResponse(try await handle(body, request.head.authority))
         }
     }
-
-    /// Pages of reports are the largest bodies.
-    private static let bodyBytes = 16 << 20
 }

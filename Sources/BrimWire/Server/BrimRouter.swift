@@ -78,7 +78,7 @@ struct Authenticator: RouterMiddleware {
         _ request: Request, context: BrimRequestContext,
         next: (Request, BrimRequestContext) async throws -> Response
     ) async throws -> Response {
-        guard !openRoutes.contains(request.uri.path), let token = token(of: request) else {
+        guard !openRoutes.contains(request.uri.path), let token = try token(of: request) else {
             return try await next(request, context)
         }
         var context = context
@@ -92,8 +92,8 @@ struct Authenticator: RouterMiddleware {
         return try await next(request, context)
     }
 
-    private func token(of request: Request) -> String? {
-        if let token = request.query("token") { return token }
+    private func token(of request: Request) throws -> String? {
+        if let token = try request.query("token") { return token }
         guard let header = request.headers[.authorization] else { return nil }
         let words = header.split(separator: " ", maxSplits: 1)
         // Another scheme is as good as a token that says nothing.

@@ -17,6 +17,9 @@ public struct BrimServer: Service {
     private let responder: any HTTPResponder<BrimRequestContext>
     private let logger: Logger
     private let port = ListeningPort()
+    /// `METHOD /path` of each route, sorted; in paths `:name` stands for a component and `**` for any number of them. Without
+    /// what is there for every route: HEAD where there is GET, and `/v1/list` beside `/v1/list/**`.
+    public let endpoints: [String]
 
     /// - Parameters:
     ///   - label: what listens, for the log.
@@ -33,6 +36,8 @@ public struct BrimServer: Service {
         ports =
             fallbackPorts && port > 0 ? Array(port...max(port, min(port + WireLimits.portsTried - 1, 65535))) : [port]
         responder = MethodResponder(base: router.buildResponder(), routes: router.routes)
+        let all = Set(router.routes.map { "\($0.method) \($0.path)" })
+        endpoints = all.filter { !all.contains($0 + "/**") }.sorted()
         self.logger = logger
     }
 

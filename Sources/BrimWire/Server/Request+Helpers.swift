@@ -37,9 +37,9 @@ extension Request {
         return try BrimPath(percentEncoded: Substring(rest))
     }
 
-    /// The first value of a parameter of the query, percent-decoded; empty when it has none; nil when it is not there
-    /// or not UTF-8. A `+` is a plus.
-    public func query(_ name: String) -> String? {
+    /// The first value of a parameter of the query, percent-decoded; empty when it has none; nil when it is not there.
+    /// A `+` is a plus. Throws `.invalid` for what is not UTF-8.
+    public func query(_ name: String) throws -> String? {
         guard let query = uri.query else { return nil }
         for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
@@ -47,14 +47,16 @@ extension Request {
                 decoded.elementsEqual(name.utf8)
             else { continue }
             guard parts.count == 2 else { return "" }
-            return (try? PercentEncoding.decode(parts[1])).flatMap { String(validating: $0, as: UTF8.self) }
+            guard let bytes = try? PercentEncoding.decode(parts[1]), let text = String(validating: bytes, as: UTF8.self)
+            else { throw BrimError(.invalid, "the parameter '\(name)' is not percent-encoded UTF-8") }
+            return text
         }
         return nil
     }
 
     /// A whole number of the query; nil when it is not there. Throws `.invalid`.
     public func queryInt(_ name: String) throws -> Int? {
-        guard let text = query(name) else { return nil }
+        guard let text = try query(name) else { return nil }
         guard let value = Int(text) else {
             throw BrimError(.invalid, "the parameter '\(name)' is '\(text.prefix(64))', not a whole number")
         }
@@ -63,7 +65,7 @@ extension Request {
 
     /// A truth value of the query: `true`, `1` or no value, `false` or `0`; nil when it is not there. Throws `.invalid`.
     public func queryBool(_ name: String) throws -> Bool? {
-        guard let text = query(name) else { return nil }
+        guard let text = try query(name) else { return nil }
         switch text.lowercased() {
         case "", "true", "1": return true
         case "false", "0": return false
