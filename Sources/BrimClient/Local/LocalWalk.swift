@@ -74,9 +74,14 @@ struct LocalWalk {
         }
         do {
             return try names(in: directory.path).map { bytes in
-                let path =
-                    directory.path + (directory.path.hasSuffix("/") ? "" : "/")
-                    + String(decoding: bytes, as: UTF8.self)
+                let path = LocalPath.join(directory.path, String(escapingInvalidUTF8: bytes))
+                guard String(validating: bytes, as: UTF8.self) != nil else {
+                    return unreadable(
+                        path,
+                        BrimError(
+                            .invalid, "the name of '\(path)' is not valid UTF-8: skipped",
+                            advice: "Rename it with UTF-8 characters"))
+                }
                 do {
                     return try look(at: path, relative: directory.relative + [EntryName(utf8: bytes)])
                 } catch {
