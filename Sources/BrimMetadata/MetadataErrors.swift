@@ -7,7 +7,8 @@ extension BrimError {
         let message = "\(action): \(error)"
         self =
             switch error.kind {
-            case .unavailable, .notPrimary, .closed, .overloaded, .writeConcern, .cursorLost, .cancelled:
+            case .unavailable, .notPrimary, .closed, .overloaded, .writeConcern, .cursorLost, .snapshotLost,
+                .cancelled:
                 BrimError(.unavailable, message, retryable: error.kind != .closed && error.kind != .cancelled)
             case .timeout: BrimError(.timeout, message)
             case .duplicateKey, .writeConflict: BrimError(.conflict, message)

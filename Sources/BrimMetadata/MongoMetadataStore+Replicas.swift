@@ -46,7 +46,7 @@ extension MongoMetadataStore {
     public func histogram() async throws -> SurplusHistogram {
         try await translatingErrors("counting files by surplus") {
             var histogram = SurplusHistogram()
-            for row in try await aggregate(Pipelines.histogram) {
+            for row in try await histogramRows() {
                 let key = try row.read("_id") { $0.documentValue }
                 let level = SurplusHistogram.Level(
                     surplus: try key.int("surplus"), files: try row.int64("files"), bytes: try row.int64("bytes"))
@@ -58,6 +58,18 @@ extension MongoMetadataStore {
                 }
             }
             return histogram
+        }
+    }
+
+    /// As of one moment: a walk over the index as it changes would meet a file twice, or not at all, whose surplus
+    /// changes meanwhile. A server that cannot keep that moment for as long as the walk takes is asked for such a walk:
+    /// numbers that are off by what changed are better than none.
+    private func histogramRows() async throws -> [BSONDocument] {
+        do {
+            return try await aggregate(Pipelines.histogram, readConcern: .snapshot)
+        } catch let error as MongoError where error.kind == .snapshotLost {
+            logger.debug("Counted without a snapshot", metadata: ["error": "\(error)"])
+            return try await aggregate(Pipelines.histogram)
         }
     }
 

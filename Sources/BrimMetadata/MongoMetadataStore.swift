@@ -161,8 +161,11 @@ public final class MongoMetadataStore: MetadataStore {
         return try await collection.find(filter, options).toArray()
     }
 
-    func aggregate(_ pipeline: [BSONDocument], hint: MongoHint? = nil) async throws -> [BSONDocument] {
-        try await collections.files.aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.timeLimit)).toArray()
+    func aggregate(
+        _ pipeline: [BSONDocument], hint: MongoHint? = nil, readConcern: MongoReadConcern? = nil
+    ) async throws -> [BSONDocument] {
+        try await collections.files.with(readConcern: readConcern)
+            .aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.timeLimit)).toArray()
     }
 }
 

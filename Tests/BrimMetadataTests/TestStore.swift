@@ -6,10 +6,12 @@ import MongoDriver
 
 /// Stores for tests, each in a database of its own that is dropped afterwards.
 enum TestStore {
+    /// On `mongod`, else on the one that all tests share.
     static func withMongo<T>(
-        clock: @escaping @Sendable () -> Timestamp = { .now }, _ body: (MongoMetadataStore) async throws -> T
+        on mongod: PrivateMongod? = nil, clock: @escaping @Sendable () -> Timestamp = { .now },
+        _ body: (MongoMetadataStore) async throws -> T
     ) async throws -> T {
-        let mongod = try await PrivateMongod.shared()
+        let mongod = if let mongod { mongod } else { try await PrivateMongod.shared() }
         var options = MongoClientOptions()
         options.poolSize = 8
         let store = MongoMetadataStore(

@@ -56,6 +56,7 @@ extension MongoError {
         case 26, 73: .namespaceNotFound
         case 48, 68: .alreadyExists
         case 43, 237, 136: .cursorLost
+        case 239, 246: .snapshotLost
         case 13, 18, 8000: .unauthorized
         case 64, 75, 79, 100: .writeConcern
         default: .command

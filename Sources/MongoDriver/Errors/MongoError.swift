@@ -28,6 +28,8 @@ public struct MongoError: Error, Sendable {
         case alreadyExists
         /// The server no longer knows the cursor; begin again.
         case cursorLost
+        /// The point in time that a read looks at is too long ago for the server, or not to be had; begin again.
+        case snapshotLost
         /// Wrong credentials, or not allowed to.
         case unauthorized
         /// Written, but not as widely acknowledged as was asked.
@@ -85,7 +87,9 @@ public struct MongoError: Error, Sendable {
     public var isRetryable: Bool {
         if labels.contains(Label.transientTransaction) || labels.contains(Label.retryableWrite) { return true }
         return switch kind {
-        case .writeConflict, .notPrimary, .unavailable, .timeout, .cursorLost, .writeConcern, .overloaded: true
+        case .writeConflict, .notPrimary, .unavailable, .timeout, .cursorLost, .snapshotLost, .writeConcern,
+            .overloaded:
+            true
         default: false
         }
     }
@@ -143,6 +147,7 @@ extension MongoError: CustomStringConvertible {
         case .namespaceNotFound: "no such collection"
         case .alreadyExists: "exists already"
         case .cursorLost: "the cursor is gone"
+        case .snapshotLost: "the snapshot is gone"
         case .unauthorized: "not allowed"
         case .writeConcern: "written, but not acknowledged by enough servers"
         case .overloaded: "too many operations are waiting"
