@@ -18,12 +18,14 @@ public final class MasterService: Service {
         self.logger = logger
     }
 
-    /// The URL it serves on, for clients on this machine; waits until it serves.
+    /// The URL it serves on, for clients on this machine; waits until it serves. Throws what it failed with, and
+    /// `CancellationError` when the waiting task is cancelled.
     public var url: String {
         get async throws { try await address.value }
     }
 
-    /// Runs until cancelled or shut down gracefully; ends its mongod last. Throws when it cannot start.
+    /// Runs until cancelled or shut down gracefully, which may be before it serves; ends its mongod last. Throws when it
+    /// cannot start.
     public func run() async throws {
         do {
             try await runAll()
@@ -35,14 +37,14 @@ public final class MasterService: Service {
     }
 
     private func runAll() async throws {
-        guard configuration.mongodb == nil else {
-            return try await serve(mongodb: configuration.mongodb ?? "")
-        }
+        if let mongodb = configuration.mongodb { return try await serve(mongodb: mongodb) }
         let supervisor = MongodSupervisor(
             executable: try MongodLocator.locate(explicit: configuration.mongodPath),
             directory: configuration.dataDirectory.appendingPathComponent("mongodb"), logger: logger)
         do {
-            let uri = try await supervisor.start()
+            guard let uri = try await unlessStopped({ try await supervisor.start() }) else {
+                return await supervisor.stop()
+            }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await supervisor.run() }
                 do {
@@ -65,8 +67,10 @@ public final class MasterService: Service {
             uri: mongodb, database: configuration.database, logger: logger)
         let peers = PeerClient(logger: logger)
         do {
-            let master = try await Master(configuration: configuration, store: store, peers: peers, logger: logger)
-            try await master.run(address: address)
+            let master = try await unlessStopped { [configuration, logger] in
+                try await Master(configuration: configuration, store: store, peers: peers, logger: logger)
+            }
+            try await master?.run(address: address)
         } catch {
             await peers.shutdown()
             await store.close()
@@ -74,5 +78,18 @@ public final class MasterService: Service {
         }
         await peers.shutdown()
         await store.close()
+    }
+
+    /// Does what comes before serving; nil when the master was told to stop meanwhile.
+    private func unlessStopped<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value? {
+        do {
+            return try await cancelWhenGracefulShutdown(body)
+        } catch  where Task.isShuttingDownGracefully {
+            // Whatever went wrong then, it went wrong because it was cut short.
+            logger.debug("stopped while starting", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 }

@@ -4,18 +4,33 @@ import Synchronization
 final class Promise<Value: Sendable>: Sendable {
     private struct State {
         var result: Result<Value, any Error>?
-        var waiting: [CheckedContinuation<Value, any Error>] = []
+        /// By ticket, of which each waiting task draws one.
+        var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
+        var tickets = 0
     }
     private let state = Mutex(State())
 
+    /// Waits for it. Throws `CancellationError` when the waiting task is cancelled.
     var value: Value {
         get async throws {
-            try await withCheckedThrowingContinuation { continuation in
-                let result = state.withLock { state in
-                    if state.result == nil { state.waiting.append(continuation) }
-                    return state.result
+            let ticket = state.withLock { state in
+                state.tickets += 1
+                return state.tickets
+            }
+            return try await withTaskCancellationHandler {
+                try await withCheckedThrowingContinuation { continuation in
+                    let result = state.withLock { state -> Result<Value, any Error>? in
+                        if let result = state.result { return result }
+                        // Cancelled already: nobody will look for this ticket any more.
+                        if Task.isCancelled { return .failure(CancellationError()) }
+                        state.waiting[ticket] = continuation
+                        return nil
+                    }
+                    if let result { continuation.resume(with: result) }
                 }
-                if let result { continuation.resume(with: result) }
+            } onCancel: {
+                let continuation = state.withLock { $0.waiting.removeValue(forKey: ticket) }
+                continuation?.resume(throwing: CancellationError())
             }
         }
     }
@@ -28,8 +43,8 @@ final class Promise<Value: Sendable>: Sendable {
         let waiting = state.withLock { state -> [CheckedContinuation<Value, any Error>] in
             guard state.result == nil else { return [] }
             state.result = result
-            defer { state.waiting = [] }
-            return state.waiting
+            defer { state.waiting = [:] }
+            return Array(state.waiting.values)
         }
         for continuation in waiting { continuation.resume(with: result) }
     }

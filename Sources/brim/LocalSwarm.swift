@@ -72,9 +72,9 @@ struct LocalSlaves: Service, CustomStringConvertible {
     func run() async throws {
         let url: String
         do {
-            url = try await master.url
+            url = try await cancelWhenGracefulShutdown { [master] in try await master.url }
         } catch {
-            // The master itself reports why it did not start.
+            // Told to stop; or the master did not start, and reports itself why.
             return
         }
         Self.tell("master   \(url)   data in \(data.appendingPathComponent("master").path)")

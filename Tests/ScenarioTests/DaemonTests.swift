@@ -70,13 +70,52 @@ extension ScenarioTests {
             }
         }
 
+        @Test(arguments: ["up", "master"])
+        func toldToStopWhileStartingItStops(command: String) async throws {
+            try await Swarm.run { swarm in
+                // A mongod that never becomes ready.
+                let stuck = try swarm.scratchFile(Data("#!/bin/sh\nexec sleep 1000\n".utf8), named: "stuck")
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: stuck.path)
+                let listen = "127.0.0.1:\(try Swarm.unusedPort())"
+                for (signal, mongod) in [(SIGTERM, stuck.path), (SIGINT, stuck.path), (SIGTERM, nil), (SIGINT, nil)] {
+                    let process = try swarm.launch(
+                        command, [command, "--listen", listen, "--data", swarm.data(of: command).path],
+                        environment: mongod.map { ["BRIM_MONGOD": $0] } ?? [:])
+                    try await swarm.waitFor("mongod begins") {
+                        guard process.isRunning else { throw SwarmFailure("it ended: \(process.stderr)") }
+                        return swarm.leftovers().contains { pid in
+                            let name = try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8)
+                            return name.map { $0.hasPrefix("sleep") || $0.hasPrefix("mongod") } ?? false
+                        }
+                    }
+                    process.send(signal)
+                    // Much less than the two minutes for which it would wait for mongod.
+                    #expect(try await process.waitForExit(within: .seconds(20)) == .status(0))
+                    try await swarm.waitFor("nothing left", within: .seconds(20)) { swarm.leftovers().isEmpty }
+                }
+                let log = try String(contentsOf: swarm.log(of: command), encoding: .utf8)
+                #expect(!log.contains("error"), "\(log)")
+            }
+        }
+
+        /// libmongoc would say on stderr what it found.
+        @Test func whatAKilledProcessOfTheSameNumberLeftIsNoNews() async throws {
+            try await Swarm.run { swarm in
+                let result = try await swarm.shell("unset MONGOC_DISABLE_SHM; : >/dev/shm/mongoc-$$; exec brim token")
+                #expect(result.status == 0)
+                #expect(result.stderr.isEmpty, "\(result)")
+            }
+        }
+
         @Test func aKilledMasterTakesItsMongodAlong() async throws {
             try await Swarm.run(Self.ownMongod) { swarm in
                 try await swarm.startMaster()
                 try await swarm.startSlave("alpha", quota: "1M")
                 try await swarm.put("kept", to: "/f")
                 #expect(!swarm.leftovers().isEmpty, "no mongod")
+                let counters = "/dev/shm/mongoc-\(try swarm.process(of: Swarm.master).pid)"
                 try await swarm.kill9(Swarm.master)
+                #expect(!FileManager.default.fileExists(atPath: counters), "left of libmongoc")
                 try await swarm.waitFor("mongod and its guard gone", within: .seconds(30)) {
                     swarm.leftovers().isEmpty
                 }

@@ -21,7 +21,8 @@ actor MongodSupervisor: Service {
         self.logger = logger
     }
 
-    /// Starts mongod, waits until it accepts writes and returns its URI. Throws `.io` and `.unavailable`.
+    /// Starts mongod, waits until it accepts writes and returns its URI. Throws `.io` and `.unavailable`; when cancelled,
+    /// mongod has been asked to end.
     func start() async throws -> String {
         do {
             try FileManager.default.createDirectory(
@@ -31,9 +32,14 @@ actor MongodSupervisor: Service {
         }
         try await endLeftover()
         let port = try choosePort()
-        try launch(port: port)
+        let launched = try launch(port: port)
         let uri = "mongodb://127.0.0.1:\(port)/?replicaSet=\(Self.replicaSet)"
-        try await waitUntilPrimary(port: port)
+        try await withTaskCancellationHandler {
+            try await waitUntilPrimary(port: port)
+        } onCancel: {
+            // A command under way is not cut short by cancelling; it fails when mongod goes.
+            launched.terminate()
+        }
         logger.info("mongod is ready", metadata: ["mongod.uri": "\(uri)", "mongod.path": "\(executable.path)"])
         return uri
     }
@@ -72,14 +78,17 @@ actor MongodSupervisor: Service {
     private var logFile: URL { directory.appendingPathComponent("mongod.log") }
     private var portFile: URL { directory.appendingPathComponent("port") }
 
-    private func launch(port: Int) throws {
-        process = try GuardedProcess(
+    @discardableResult
+    private func launch(port: Int) throws -> GuardedProcess {
+        let launched = try GuardedProcess(
             executable,
             [
                 "--dbpath", database.path, "--port", String(port), "--bind_ip", "127.0.0.1", "--replSet",
                 Self.replicaSet,
                 "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
             ], log: logFile)
+        process = launched
+        return launched
     }
 
     /// The port used before when it is free (or ours), else a free one, which is kept.
