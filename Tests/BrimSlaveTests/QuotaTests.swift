@@ -3,7 +3,7 @@ import Testing
 
 @testable import BrimSlave
 
-@Suite struct QuotaTests {
+@Suite struct QuotaBookTests {
     @Test("Random concurrent writes and removals never exceed the quota")
     func neverExceeded() async throws {
         let seed = UInt64.random(in: 0...UInt64.max)
