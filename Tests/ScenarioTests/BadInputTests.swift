@@ -162,6 +162,8 @@ extension ScenarioTests {
                     (409, .isDirectory, ["-L"], "/v1/files/dir"),
                     (409, .isDirectory, ["-L", "-T", "local"], "/v1/files/dir"),
                     (409, .notDirectory, ["-L", "-T", "local"], "/v1/files/file/below"),
+                    (409, .notDirectory, [], "/v1/list/file"),
+                    (409, .notDirectory, [], "/v1/list/file/below"),
                     (409, .notEmpty, ["-X", "DELETE"], "/v1/files/dir"),
                     (409, .exists, ["-X", "PUT"], "/v1/directories/dir"),
                     (404, .notFound, ["-X", "PUT"], "/v1/directories/no/parent"),
