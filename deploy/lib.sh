@@ -118,6 +118,23 @@ need_pip() {
     python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
 }
 
+# For tests, which look into MongoDB as people do: finds a python3 that has pymongo, and exports it as BRIM_TEST_PYTHON.
+# The first on PATH may be another one than Debian's, for which Debian has the package.
+need_pymongo() {
+    local python
+    for python in python3 /usr/bin/python3 install; do
+        if [[ $python == install ]]; then
+            install_packages python3-pymongo
+            python=/usr/bin/python3
+        fi
+        if "$python" -c 'import pymongo' >/dev/null 2>&1; then
+            export BRIM_TEST_PYTHON=$python
+            return
+        fi
+    done
+    die "no python3 with pymongo was found."
+}
+
 # Finds `swift` and makes sure that it is new enough.
 need_swift() {
     local advice="Install it from https://www.swift.org/install/linux/ and put it on PATH." found major minor
