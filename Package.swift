@@ -102,6 +102,10 @@ let package = Package(
         .testTarget(name: "BrimPlacementTests", dependencies: ["BrimPlacement", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimWireTests", dependencies: ["BrimWire"], swiftSettings: strict),
+        .testTarget(
+            name: "BrimClientTests",
+            dependencies: ["BrimClient", "BrimModel", "BrimWire", "brim", hummingbird, logging],
+            swiftSettings: strict),
         .testTarget(name: "BrimMasterTests", dependencies: ["BrimMaster", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], swiftSettings: strict),
         .testTarget(
