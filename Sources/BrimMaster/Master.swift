@@ -84,7 +84,7 @@ struct Master: Sendable {
     }
 
     /// Serves until shut down; `address` is told the URL once it listens.
-    func run(address: Promise<String>) async throws {
+    func run(address: Latch<String>) async throws {
         try await membership.begin()
         let announcement = Announcement(server: server, host: host, leader: leader, address: address, logger: logger)
         // Shut down in reverse: first no more requests, then the loops that they use.
@@ -100,7 +100,7 @@ private struct Announcement: Service, CustomStringConvertible {
     let server: BrimServer
     let host: String
     let leader: LeaderName
-    let address: Promise<String>
+    let address: Latch<String>
     let logger: Logger
 
     func run() async throws {
@@ -109,7 +109,7 @@ private struct Announcement: Service, CustomStringConvertible {
         let url = "http://\(anywhere ? "127.0.0.1" : host):\(port)"
         leader.value = url
         logger.info("master is ready", metadata: ["master.url": "\(url)"])
-        address.fulfil(url)
+        address.set(.success(url))
         try? await gracefulShutdown()
     }
 }

@@ -11,7 +11,7 @@ import ServiceLifecycle
 public final class MasterService: Service {
     private let configuration: MasterConfiguration
     private let logger: Logger
-    private let address = Promise<String>()
+    private let address = Latch<String>()
 
     public init(configuration: MasterConfiguration, logger: Logger) {
         self.configuration = configuration
@@ -21,7 +21,7 @@ public final class MasterService: Service {
     /// The URL it serves on, for clients on this machine; waits until it serves. Throws what it failed with, and
     /// `CancellationError` when the waiting task is cancelled.
     public var url: String {
-        get async throws { try await address.value }
+        get async throws { try await address.get() }
     }
 
     /// Runs until cancelled or shut down gracefully, which may be before it serves; ends its mongod last. Throws when it
@@ -30,10 +30,10 @@ public final class MasterService: Service {
         do {
             try await runAll()
         } catch {
-            address.fail(error)
+            address.set(.failure(error))
             throw error
         }
-        address.fail(BrimError(.unavailable, "the master has stopped"))
+        address.set(.failure(BrimError(.unavailable, "the master has stopped")))
     }
 
     private func runAll() async throws {

@@ -98,15 +98,6 @@ extension ScenarioTests {
             }
         }
 
-        /// libmongoc would say on stderr what it found.
-        @Test func whatAKilledProcessOfTheSameNumberLeftIsNoNews() async throws {
-            try await Swarm.run { swarm in
-                let result = try await swarm.shell("unset MONGOC_DISABLE_SHM; : >/dev/shm/mongoc-$$; exec brim token")
-                #expect(result.status == 0)
-                #expect(result.stderr.isEmpty, "\(result)")
-            }
-        }
-
         @Test func aKilledMasterTakesItsMongodAlong() async throws {
             try await Swarm.run(Self.ownMongod) { swarm in
                 try await swarm.startMaster()

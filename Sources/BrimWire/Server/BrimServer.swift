@@ -16,7 +16,7 @@ public struct BrimServer: Service {
     private let ports: [Int]
     private let responder: any HTTPResponder<BrimRequestContext>
     private let logger: Logger
-    private let port = ListeningPort()
+    private let port = Latch<Int>()
     /// `METHOD /path` of each route, sorted; in paths `:name` stands for a component and `**` for any number of them. Without
     /// what is there for every route: HEAD where there is GET, and `/v1/list` beside `/v1/list/**`.
     public let endpoints: [String]

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// A value that becomes known once and may be waited for by many.
-final class Latch<Value: Sendable>: Sendable {
+public final class Latch<Value: Sendable>: Sendable {
     private struct State {
         var result: Result<Value, any Error>?
         var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
@@ -9,10 +9,12 @@ final class Latch<Value: Sendable>: Sendable {
     }
     private let state = Mutex(State())
 
-    var isSet: Bool { state.withLock { $0.result != nil } }
+    public init() {}
+
+    public var isSet: Bool { state.withLock { $0.result != nil } }
 
     /// Only the first call has an effect.
-    func set(_ result: Result<Value, any Error>) {
+    public func set(_ result: Result<Value, any Error>) {
         let waiting = state.withLock { state -> [CheckedContinuation<Value, any Error>] in
             guard state.result == nil else { return [] }
             state.result = result
@@ -23,7 +25,7 @@ final class Latch<Value: Sendable>: Sendable {
     }
 
     /// Waits until it is set. Throws what was set, `CancellationError` when the task is cancelled first.
-    func get() async throws -> Value {
+    public func get() async throws -> Value {
         let id = state.withLock { state in
             state.next += 1
             return state.next
