@@ -161,3 +161,27 @@ prepare_machine() {
     BRIM_MONGOD=$("$BRIM_ROOT/deploy/get-mongod") || exit 1
     export BRIM_MONGOD
 }
+
+# ---- the program ----
+
+# Builds brim as it is used; sets and exports BRIM.
+build_brim() {
+    local -a quiet=()
+    if [[ ! -t 1 ]]; then quiet=(--quiet); fi
+    step "Building brim (the first time takes some minutes)"
+    cd -- "$BRIM_ROOT" || exit
+    swift build -c release --product brim "${build_flags[@]}" "${quiet[@]}" >&2 || die "the build failed: see above."
+    BRIM="$(swift build -c release --show-bin-path)/brim"
+    export BRIM
+}
+
+# Settings of another swarm in the environment must not reach one that a script starts.
+forget_other_swarms() {
+    local variable
+    for variable in "${!BRIM_@}"; do
+        case $variable in
+        BRIM_ROOT | BRIM_MONGOD) ;;
+        *) unset -v "$variable" ;;
+        esac
+    done
+}
