@@ -74,6 +74,8 @@ public struct LoadResult: Codable, Sendable {
     /// How long one operation took, in milliseconds: the median, and what 99 of 100 did not exceed.
     public var medianMilliseconds: Double
     public var p99Milliseconds: Double
+    /// Processor time of this process from its start to its end.
+    public var cpuSeconds: Double
 
     public func print() throws {
         let encoder = JSONEncoder()
@@ -110,6 +112,12 @@ private final class Tally: Sendable {
         }
         return LoadResult(
             operations: latencies.count, seconds: seconds, perSecond: Double(latencies.count) / seconds,
-            medianMilliseconds: quantile(0.5), p99Milliseconds: quantile(0.99))
+            medianMilliseconds: quantile(0.5), p99Milliseconds: quantile(0.99), cpuSeconds: Self.cpuSeconds)
+    }
+
+    private static var cpuSeconds: Double {
+        var usage = rusage()
+        getrusage(RUSAGE_SELF, &usage)
+        return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
     }
 }

@@ -1,1 +1,0 @@
-@main struct Micro { static func main() {} }
