@@ -142,18 +142,21 @@ public enum PercentEncoding {
 
     /// Decodes `%XX` once. Throws `.invalid` for a `%` without two hex digits.
     public static func decode(_ bytes: some Collection<UInt8>) throws -> [UInt8] {
-        var out: [UInt8] = []
-        var rest = bytes[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                out.append(byte)
+        let bytes = Array(bytes)
+        guard var place = bytes.firstIndex(of: UInt8(ascii: "%")) else { return bytes }
+        var out = Array(bytes[..<place])
+        while place < bytes.count {
+            guard bytes[place] == UInt8(ascii: "%") else {
+                out.append(bytes[place])
+                place += 1
                 continue
             }
-            guard let high = rest.popFirst().flatMap(hex), let low = rest.popFirst().flatMap(hex) else {
+            guard place + 2 < bytes.count, let high = hex(bytes[place + 1]), let low = hex(bytes[place + 2]) else {
                 throw BrimError(
                     .invalid, "a '%' in the URL is not followed by two hex digits", advice: "Write it as %25")
             }
             out.append(high << 4 | low)
+            place += 3
         }
         return out
     }

@@ -34,18 +34,19 @@ final class Catalog: Sendable {
     func confirm(_ items: [(blob: BlobID, label: BlobLabel?)]) async throws -> [BlobID] {
         guard !items.isEmpty else { return [] }
         return try await committer.commit { database in
+            let confirm = try database.cachedStatement(sql: "UPDATE blobs SET state = 1 WHERE blob = ?")
+            let rename = try database.cachedStatement(
+                sql: """
+                    UPDATE blobs SET file = ?, parent = ?, name = ?, rev = ?, n = ?, attributes = ?
+                    WHERE blob = ? AND rev <= ?
+                    """)
             var missing: [BlobID] = []
             for (blob, label) in items {
-                try database.execute(
-                    sql: "UPDATE blobs SET state = 1 WHERE blob = ?", arguments: [Data(blob.bytes)])
+                try confirm.execute(arguments: [Data(blob.bytes)])
                 if database.changesCount == 0 {
                     missing.append(blob)
                 } else if let label {
-                    try database.execute(
-                        sql: """
-                            UPDATE blobs SET file = ?, parent = ?, name = ?, rev = ?, n = ?, attributes = ?
-                            WHERE blob = ? AND rev <= ?
-                            """,
+                    try rename.execute(
                         arguments: [
                             label.file.rawValue, label.parent.rawValue, label.name.text, label.rev, label.n,
                             try label.encodedAttributes(), Data(blob.bytes), label.rev,
@@ -86,9 +87,9 @@ final class Catalog: Sendable {
         try await pool.read { database in
             guard let row = try Self.row(blob, in: database) else { return nil }
             let wanted = blocks(row.size)
+            let statement = try database.cachedStatement(sql: "SELECT substr(sums, ?, ?) FROM blobs WHERE blob = ?")
             let bytes = try Data.fetchOne(
-                database, sql: "SELECT substr(sums, ?, ?) FROM blobs WHERE blob = ?",
-                arguments: [wanted.lowerBound * 4 + 1, wanted.count * 4, Data(blob.bytes)])
+                statement, arguments: [wanted.lowerBound * 4 + 1, wanted.count * 4, Data(blob.bytes)])
             return (row, BlockSums.decode(bytes ?? Data()))
         }
     }

@@ -39,19 +39,20 @@ extension CatalogRow {
         label = BlobLabel(
             file: FileID(row["file"]), parent: FileID(row["parent"]), name: try EntryName(row["name"] as String),
             rev: row["rev"], n: row["n"],
-            attributes: try JSONDecoder().decode([String: AttributeValue].self, from: row["attributes"] as Data))
+            attributes: try BlobLabel.decodeAttributes(row["attributes"]))
         size = row["size"]
         checksum = Checksum(crc32c: sum)
         created = row["created"]
     }
 
     func insert(into database: Database, sums: [UInt32]) throws {
-        try database.execute(
+        let statement = try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO blobs
                 (blob, state, file, parent, name, rev, n, attributes, size, checksum, created, sums)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
+                """)
+        try statement.execute(
             arguments: [
                 Data(blob.bytes), state.rawValue, label.file.rawValue, label.parent.rawValue, label.name.text,
                 label.rev,
@@ -67,7 +68,16 @@ extension BlobLabel {
             file: FileID(0), parent: FileID(0), name: try EntryName(blob.description), rev: 0, n: 0, attributes: [:])
     }
 
+    /// What most files have.
+    private static let noAttributes = Data("{}".utf8)
+
+    static func decodeAttributes(_ bytes: Data) throws -> [String: AttributeValue] {
+        if bytes == noAttributes { return [:] }
+        return try JSONDecoder().decode([String: AttributeValue].self, from: bytes)
+    }
+
     func encodedAttributes() throws -> Data {
+        if attributes.isEmpty { return Self.noAttributes }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         return try encoder.encode(attributes)
