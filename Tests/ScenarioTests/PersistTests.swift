@@ -225,6 +225,27 @@ extension ScenarioTests {
             }
         }
 
+        @Test func aMongodWhosePortIsTakenMovesToAnother() async throws {
+            try await Swarm.run(Self.patient(["--copies", "1"])) { swarm in
+                try await swarm.startMaster()
+                try await swarm.startSlave("alpha", quota: "1M")
+                try await swarm.put("text", to: "/f")
+                let before = try await swarm.snapshotAtRest(["alpha"], ["/f": Data("text".utf8)])
+                let port = try swarm.ownMongodPort()
+                try await swarm.stop(Swarm.master)
+                let squatter = try PortHolder(port: port)
+                try await swarm.restart(Swarm.master)
+                let moved = try swarm.ownMongodPort()
+                #expect(moved != port)
+                try await swarm.waitUntilUnchanged(since: before, ["alpha"])
+                squatter.close()
+                try await swarm.stop(Swarm.master)
+                try await swarm.restart(Swarm.master)
+                #expect(try swarm.ownMongodPort() == moved)
+                try await swarm.waitUntilUnchanged(since: before, ["alpha"])
+            }
+        }
+
         @Test func writesUnderWayOutliveTheMaster() async throws {
             try await Swarm.run(Self.patient(["--copies", "2"])) { swarm in
                 try await swarm.startMaster()
