@@ -25,7 +25,7 @@ public final class MasterService: Service {
     }
 
     /// Runs until cancelled or shut down gracefully, which may be before it serves; ends its mongod last. Throws when it
-    /// cannot start.
+    /// cannot start: among others `.conflict` when another master with a mongod of its own holds the data directory.
     public func run() async throws {
         do {
             try await runAll()
@@ -38,6 +38,8 @@ public final class MasterService: Service {
 
     private func runAll() async throws {
         if let mongodb = configuration.mongodb { return try await serve(mongodb: mongodb) }
+        let lock = try DirectoryLock(configuration.dataDirectory)
+        defer { lock.unlock() }
         let supervisor = MongodSupervisor(
             executable: try MongodLocator.locate(explicit: configuration.mongodPath),
             directory: configuration.dataDirectory.appendingPathComponent("mongodb"), logger: logger)

@@ -87,11 +87,12 @@ final class FakeMaster: Sendable {
             box.withLock { $0.deleted += list.blobs }
             return Empty()
         }
-        route("pending", BlobList.self) { list in
+        route("pending", PendingRequest.self) { list in
             box.withLock { state in
-                state.pending += list.blobs
+                let blobs = list.blobs.map(\.blob)
+                state.pending += blobs
                 let yes = state.confirmPending
-                return ReportReply(confirm: yes ? list.blobs : [], delete: yes ? [] : list.blobs, check: [])
+                return ReportReply(confirm: yes ? blobs : [], delete: yes ? [] : blobs, check: [])
             }
         }
         route("goodbye", BlobList.self) { list in

@@ -154,11 +154,7 @@ extension ScenarioTests {
                 try await swarm.startMaster()
                 try await swarm.startSlave("alpha", quota: "1M")
                 try await swarm.put("kept", to: "/f")
-                let mongods = swarm.leftovers().filter { pid in
-                    (try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8))?.hasPrefix("mongod") == true
-                }
-                let mongod = try #require(mongods.first)
-                #expect(kill(mongod, SIGKILL) == 0)
+                try await swarm.endMongod(SIGKILL)
                 try await swarm.waitFor("the file read again") {
                     try await swarm.tryPut(Data("more".utf8), to: "/g").status == 0
                 }

@@ -6,8 +6,13 @@ enum FreePort {
     /// Whether 127.0.0.1:`port` can be listened on now.
     static func isFree(_ port: Int) -> Bool { bound(to: port) != nil }
 
-    /// A free port above 1023. Throws `.io` when there is none.
+    /// A free port above 1023, below those that Linux gives to outgoing connections: another one of these could have it
+    /// whenever it is wanted again. Throws `.io` when there is none.
     static func find() throws -> Int {
+        for _ in 0..<100 {
+            let port = Int.random(in: 20_000..<32_000)
+            if isFree(port) { return port }
+        }
         guard let port = bound(to: 0) else { throw BrimError(.io, "no free TCP port on 127.0.0.1") }
         return port
     }

@@ -89,6 +89,9 @@ final class GuardedProcess: Sendable {
         try body()
     }
 
+    /// nil while the child runs.
+    var exitStatus: Int32? { state.state.withLock { $0.status } }
+
     /// Returns the exit status once the child has ended.
     func wait() async -> Int32 {
         await withCheckedContinuation { continuation in

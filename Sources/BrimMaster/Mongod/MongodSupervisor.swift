@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import MongoDriver
 import ServiceLifecycle
+import Synchronization
 
 /// Runs a mongod of the master's own: a replica set of one node on loopback, restarted when it dies, ended with the master.
 ///
@@ -12,7 +13,11 @@ actor MongodSupervisor: Service {
     private let executable: URL
     private let directory: URL
     private let logger: Logger
-    private var process: GuardedProcess?
+    /// The one started last; also ended by whoever cancels the start.
+    private let latest = Mutex<GuardedProcess?>(nil)
+    private var process: GuardedProcess? { latest.withLock { $0 } }
+    /// Known to all who use the database, so it stays as it is while this master runs.
+    private var port = 0
     private var stopping = false
 
     init(executable: URL, directory: URL, logger: Logger) {
@@ -31,14 +36,14 @@ actor MongodSupervisor: Service {
             throw BrimError(.io, "cannot make \(database.path): \(error.localizedDescription)", advice: "Check --data")
         }
         try await endLeftover()
-        let port = try choosePort()
-        let launched = try launch(port: port)
+        port = try choosePort()
+        try launch()
         let uri = "mongodb://127.0.0.1:\(port)/?replicaSet=\(Self.replicaSet)"
         try await withTaskCancellationHandler {
-            try await waitUntilPrimary(port: port)
+            try await waitUntilPrimary()
         } onCancel: {
             // A command under way is not cut short by cancelling; it fails when mongod goes.
-            launched.terminate()
+            latest.withLock { $0 }?.terminate()
         }
         logger.info("mongod is ready", metadata: ["mongod.uri": "\(uri)", "mongod.path": "\(executable.path)"])
         return uri
@@ -48,15 +53,12 @@ actor MongodSupervisor: Service {
     func run() async throws {
         var attempts = 0
         while !stopping, let current = process {
+            let began = ContinuousClock.now
             let status = await current.wait()
             if stopping || Task.isCancelled { break }
-            attempts += 1
-            logger.error(
-                "mongod ended and is started again",
-                metadata: ["exit.status": "\(status)", "mongod.log": "\(logFile.path)"])
+            attempts = ContinuousClock.now - began > .seconds(60) ? 1 : attempts + 1
             do {
-                try await Task.sleep(for: .milliseconds(min(10_000, 200 * attempts * attempts)))
-                try launch(port: try choosePort())
+                try await launchAgain(attempt: attempts, status: status)
             } catch {
                 logger.error("mongod cannot be started", metadata: ["error": "\(error)"])
             }
@@ -68,7 +70,7 @@ actor MongodSupervisor: Service {
         stopping = true
         process?.terminate()
         _ = await process?.wait()
-        process = nil
+        latest.withLock { $0 = nil }
     }
 
     // MARK: - Details
@@ -78,8 +80,15 @@ actor MongodSupervisor: Service {
     private var logFile: URL { directory.appendingPathComponent("mongod.log") }
     private var portFile: URL { directory.appendingPathComponent("port") }
 
-    @discardableResult
-    private func launch(port: Int) throws -> GuardedProcess {
+    private func launchAgain(attempt: Int, status: Int32) async throws {
+        logger.error(
+            "mongod ended and is started again",
+            metadata: ["exit.status": "\(status)", "mongod.log": "\(logFile.path)"])
+        try await Task.sleep(for: .milliseconds(min(10_000, 200 * attempt * attempt)))
+        if !stopping { try launch() }
+    }
+
+    private func launch() throws {
         let launched = try GuardedProcess(
             executable,
             [
@@ -87,8 +96,7 @@ actor MongodSupervisor: Service {
                 Self.replicaSet,
                 "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
             ], log: logFile)
-        process = launched
-        return launched
+        latest.withLock { $0 = launched }
     }
 
     /// The port used before when it is free (or ours), else a free one, which is kept.
@@ -121,12 +129,12 @@ actor MongodSupervisor: Service {
         }
     }
 
-    private func waitUntilPrimary(port: Int) async throws {
+    private func waitUntilPrimary() async throws {
         let client = try MongoClient(
             uri: "mongodb://127.0.0.1:\(port)/?directConnection=true",
             options: MongoClientOptions(poolSize: 1, serverSelectionTimeout: .seconds(1)), logger: logger)
         do {
-            try await initiate(client.database("admin"), port: port)
+            try await initiate(client.database("admin"))
         } catch {
             await client.close()
             throw error
@@ -134,19 +142,30 @@ actor MongodSupervisor: Service {
         await client.close()
     }
 
-    private func initiate(_ admin: MongoDatabase, port: Int) async throws {
+    /// How often a mongod that ends while it starts is started again.
+    private static let startAttempts = 6
+
+    private func initiate(_ admin: MongoDatabase) async throws {
         let deadline = ContinuousClock.now + .seconds(120)
+        var attempts = 0
         while ContinuousClock.now < deadline {
-            if let hello = try? await admin.runCommand(["hello": 1]) {
+            if let status = process?.exitStatus {
+                attempts += 1
+                guard attempts < Self.startAttempts else {
+                    throw BrimError(
+                        .unavailable, "mongod ends with status \(status) instead of starting",
+                        advice: "Its log is \(logFile.path)")
+                }
+                try await launchAgain(attempt: attempts, status: status)
+            } else if let hello = try? await admin.runCommand(["hello": 1]) {
                 if hello["isWritablePrimary"]?.boolValue == true { return }
-                if hello["isreplicaset"]?.boolValue == true {
+                // One that is not in its own configuration calls itself a replica set without one, too.
+                if try await !moveMember(admin), hello["isreplicaset"]?.boolValue == true {
                     let member: BSONDocument = ["_id": 0, "host": .string("127.0.0.1:\(port)")]
                     let configuration: BSONDocument = [
                         "_id": .string(Self.replicaSet), "members": .documents([member]),
                     ]
                     _ = try? await admin.runCommand(["replSetInitiate": .document(configuration)])
-                } else if hello["setName"] != nil || hello["info"] != nil {
-                    try await moveMember(to: port, admin: admin)
                 }
             }
             try await Task.sleep(for: .milliseconds(50))
@@ -155,16 +174,18 @@ actor MongodSupervisor: Service {
             .unavailable, "mongod did not become ready within two minutes", advice: "Its log is \(logFile.path)")
     }
 
-    /// The replica set's one member has another port since the last start: it is told so.
-    private func moveMember(to port: Int, admin: MongoDatabase) async throws {
+    /// The replica set's one member may have another port since the last start: then it is told so. Whether there is a
+    /// replica set already.
+    private func moveMember(_ admin: MongoDatabase) async throws -> Bool {
         guard let reply = try? await admin.runCommand(["replSetGetConfig": 1]),
             var configuration = reply["config"]?.documentValue,
-            var member = configuration["members"]?.arrayValue?.first?.documentValue,
-            member["host"]?.stringValue != "127.0.0.1:\(port)"
-        else { return }
+            var member = configuration["members"]?.arrayValue?.first?.documentValue
+        else { return false }
+        guard member["host"]?.stringValue != "127.0.0.1:\(port)" else { return true }
         member["host"] = .string("127.0.0.1:\(port)")
         configuration["members"] = .documents([member])
         configuration["version"] = .int64((configuration["version"]?.int64Value ?? 1) + 1)
         _ = try? await admin.runCommand(["replSetReconfig": .document(configuration), "force": true])
+        return true
     }
 }

@@ -119,19 +119,20 @@ final class Catalog: Sendable {
         }
     }
 
-    /// Up to `limit` blobs pending since before a time (milliseconds since 1970), oldest first, after a place.
+    /// Up to `limit` blobs pending since before a time (milliseconds since 1970), oldest first, after a row.
     func pending(
-        before: Int64, after: (created: Int64, blob: BlobID)?, limit: Int
-    ) async throws -> [(created: Int64, blob: BlobID)] {
+        before: Int64, after: CatalogRow?, limit: Int
+    ) async throws -> [CatalogRow] {
         try await pool.read { database in
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT blob, created FROM blobs WHERE state = 0 AND created < ? AND (created, blob) > (?, ?)
+                    SELECT \(CatalogRow.columns) FROM blobs
+                    WHERE state = 0 AND created < ? AND (created, blob) > (?, ?)
                     ORDER BY created, blob LIMIT ?
                     """,
                 arguments: [before, after?.created ?? Int64.min, Data(after?.blob.bytes ?? []), limit]
-            ).compactMap { row in BlobID(bytes: row["blob"] as Data).map { (row["created"], $0) } }
+            ).map { try CatalogRow(row: $0) }
         }
     }
 

@@ -19,8 +19,10 @@ struct PendingLoop: Service {
                 guard membership.isJoined else { continue }
                 do {
                     try await ask(olderThan: expiry)
-                } catch {
+                } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
                     node.logger.debug("pending blobs wait", metadata: ["error": "\(error)"])
+                } catch {
+                    node.logger.warning("pending blobs cannot be settled", metadata: ["error": "\(error)"])
                 }
             }
         }
@@ -28,17 +30,17 @@ struct PendingLoop: Service {
 
     private func ask(olderThan expiry: Duration) async throws {
         let before = Int64(Date().timeIntervalSince1970 * 1000) - expiry.wholeMilliseconds
-        var place: (created: Int64, blob: BlobID)?
+        var last: CatalogRow?
         while true {
-            let found = try await node.catalog.pending(before: before, after: place, limit: Limits.reportPageBlobs)
-            // Of these somebody is about to tell.
-            let blobs = found.map(\.blob).filter { !node.receiving.isHeld($0) && !completions.isWaiting($0) }
-            if !blobs.isEmpty {
-                let reply = try await node.masters.call("pending", node.list(blobs), as: ReportReply.self)
-                try await node.settle(reply)
+            let found = try await node.catalog.pending(before: before, after: last, limit: Limits.reportPageBlobs)
+            // Of the others somebody is about to tell.
+            let silent = found.filter { !node.receiving.isHeld($0.blob) && !completions.isWaiting($0.blob) }
+            if !silent.isEmpty {
+                let request = PendingRequest(name: node.name, id: node.id, blobs: silent.map(\.report))
+                try await node.settle(try await node.masters.call("pending", request, as: ReportReply.self))
             }
-            guard found.count == Limits.reportPageBlobs, let last = found.last else { return }
-            place = last
+            guard found.count == Limits.reportPageBlobs else { return }
+            last = found.last
         }
     }
 }

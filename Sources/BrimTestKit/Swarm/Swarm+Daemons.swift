@@ -144,48 +144,4 @@ extension Swarm {
             return names.allSatisfy { name in servers.contains { $0.name.rawValue == name && $0.state == .up } }
         }
     }
-
-    // MARK: - Stopping
-
-    /// Asks a daemon to end and waits until it has. Throws when it does not end with status 0 within 20 s.
-    public func stop(_ name: String) async throws {
-        let process = try process(of: name)
-        process.send(SIGTERM)
-        let exit = try await process.waitForExit(within: .seconds(20))
-        guard exit == .status(0) else {
-            throw SwarmFailure("\(name) ended with \(exit) on SIGTERM\n\(process.stderr.tail())")
-        }
-    }
-
-    /// Kills a daemon without a chance to tidy up.
-    public func kill9(_ name: String) async throws {
-        let process = try process(of: name)
-        process.send(SIGKILL)
-        try await process.waitForExit(within: .seconds(20))
-    }
-
-    /// Holds a daemon still: it runs, but neither answers nor speaks, as if its cable were pulled.
-    public func freeze(_ name: String) throws { try process(of: name).send(SIGSTOP) }
-
-    /// Lets a daemon run on.
-    public func thaw(_ name: String) throws { try process(of: name).send(SIGCONT) }
-
-    /// Starts a daemon that has ended once more, with the same arguments (its data and its port too), and waits until
-    /// it serves.
-    ///
-    /// - Parameters:
-    ///   - quota: replaces a slave's quota.
-    ///   - flags: added for this and later starts.
-    public func restart(_ name: String, quota: String? = nil, _ flags: [String] = []) async throws {
-        guard let daemon = daemon(name) else { throw SwarmFailure("no daemon \(name) was started") }
-        guard !daemon.process.isRunning else { throw SwarmFailure("\(name) still runs") }
-        var arguments = daemon.arguments + flags
-        if let quota, let index = arguments.firstIndex(of: "--quota") { arguments[index + 1] = quota }
-        try launch(name, arguments)
-        if name == Self.master {
-            try await waitUntilReady(name)
-        } else {
-            try await waitUntilUp([name])
-        }
-    }
 }

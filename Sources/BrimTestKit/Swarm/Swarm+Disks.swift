@@ -41,6 +41,17 @@ extension Swarm {
         return blobs
     }
 
+    /// Bytes received so far of what is on its way to a slave, by the names in its `incoming` directory.
+    public func incoming(on server: String) throws -> [String: Int64] {
+        let top = data(of: server).appending(path: "incoming").path
+        var sizes: [String: Int64] = [:]
+        for name in try FileManager.default.contentsOfDirectory(atPath: top) {
+            var status = Glibc.stat()
+            if lstat("\(top)/\(name)", &status) == 0 { sizes[name] = Int64(status.st_size) }
+        }
+        return sizes
+    }
+
     /// The bytes of one blob on a slave's disk; nil when it is not there.
     public func blobBytes(_ blob: BlobID, on server: String) throws -> Data? {
         guard let found = try blobs(on: server)["\(blob)"] else { return nil }
@@ -49,6 +60,28 @@ extension Swarm {
 
     /// Bytes of all blobs on a slave's disk.
     public func bytes(on server: String) throws -> Int64 { try blobs(on: server).values.reduce(0) { $0 + $1.size } }
+
+    /// Bytes that were on a slave's disk at one moment, in `blobs` and `incoming`: at least these, whatever comes and goes
+    /// while this looks. Looks twice, and counts the files that were there both times, wherever they were.
+    public func leastBytes(on server: String) throws -> Int64 {
+        let (first, second) = (try filesByInode(on: server), try filesByInode(on: server))
+        // A file that is being received only grows.
+        return first.reduce(0) { sum, file in sum + (second[file.key].map { min($0, file.value) } ?? 0) }
+    }
+
+    private func filesByInode(on server: String) throws -> [UInt64: Int64] {
+        var sizes: [UInt64: Int64] = [:]
+        // In this order a file that is given its place meanwhile is not missed.
+        for top in ["incoming", "blobs"] {
+            let directory = data(of: server).appending(path: top).path
+            for path in FileManager.default.enumerator(atPath: directory)?.compactMap({ $0 as? String }) ?? [] {
+                var status = Glibc.stat()
+                guard lstat("\(directory)/\(path)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+                sizes[UInt64(status.st_ino)] = Int64(status.st_size)
+            }
+        }
+        return sizes
+    }
 
     /// Waits until disks, metadata and status agree, which they must whenever a swarm is at rest: every file has these
     /// bytes on each server that is said to hold it; no disk has a blob more; k and surplus are what the holders make

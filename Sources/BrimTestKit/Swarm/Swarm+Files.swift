@@ -2,6 +2,7 @@ import BrimClient
 import BrimModel
 import BrimWire
 import Foundation
+import NIOCore
 
 extension Swarm {
     // MARK: - Asking the master
@@ -36,17 +37,20 @@ extension Swarm {
     }
 
     /// All regular files of the swarm, by path.
-    public func files() async throws -> [String: FileStat] {
-        var files: [String: FileStat] = [:]
+    public func files() async throws -> [String: FileStat] { try await entries().filter { $0.value.type == .file } }
+
+    /// Everything in the swarm but the root, by path.
+    public func entries() async throws -> [String: FileStat] {
+        var entries: [String: FileStat] = [:]
         var directories = [BrimPath.root]
         while let directory = directories.popLast() {
             for try await entry in try client().list(directory) {
                 let path = try directory.appending(entry.name)
                 if entry.type == .directory { directories.append(path) }
-                if entry.type == .file { files[path.description] = try await stat(path.description) }
+                entries[path.description] = try await stat(path.description)
             }
         }
-        return files
+        return entries
     }
 
     /// Who holds each file: path to sorted names of servers.
@@ -75,11 +79,33 @@ extension Swarm {
         return try await cli(["put"] + flags + [file.path, path])
     }
 
+    /// Writes bytes with the client library, in this process.
+    @discardableResult
+    public func upload(_ data: Data, to path: String) async throws -> WriteReply {
+        try await client().put(BytesSource(ByteBuffer(bytes: data)), to: BrimPath(parsing: path))
+    }
+
     /// The bytes of a file, read with `brim cat`.
     public func read(_ path: String) async throws -> Data {
         let result = try await cli(["cat", path])
         guard result.status == 0 else { throw SwarmFailure("\(result)") }
         return result.stdout
+    }
+
+    /// Type, mode, target and time of everything but pipes below a directory in the scratch directory, and sums of all
+    /// files: a line each, equal for equal trees.
+    ///
+    /// - Parameter pattern: names that are left out.
+    public func treeDescription(_ directory: String, without pattern: String = "") async throws -> [Substring] {
+        let result = try await shell(
+            #"""
+            set -e; export LC_ALL=C; cd \#(directory)
+            find . ! -type p ! -type l ! -name '\#(pattern)' -printf '%P %y %m %T@\n' | sort
+            find . -type l -printf '%P -> %l\n' | sort
+            find . -type f ! -name '\#(pattern)' -exec md5sum {} + | sort
+            """#)
+        guard result.status == 0 else { throw SwarmFailure("\(result)") }
+        return result.text.split(separator: "\n")
     }
 
     /// A new file in the scratch directory.
@@ -94,13 +120,14 @@ extension Data {
     /// Bytes that do not compress and are the same for the same seed.
     public static func random(count: Int, seed: UInt64) -> Data {
         var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-        var data = Data(capacity: count + 8)
-        while data.count < count {
+        var words: [UInt64] = []
+        words.reserveCapacity(count / 8 + 1)
+        while words.count * 8 < count {
             state ^= state << 13
             state ^= state >> 7
             state ^= state << 17
-            Swift.withUnsafeBytes(of: state) { data.append(contentsOf: $0) }
+            words.append(state)
         }
-        return data.prefix(count)
+        return words.withUnsafeBytes { Data($0.prefix(count)) }
     }
 }

@@ -51,6 +51,14 @@ struct SlaveCommand: DaemonCommand {
         transform: parseSlaveAddress)
     var advertise: HostPort?
 
+    @Option(
+        help: ArgumentHelp(
+            "Age at which a blob that no master has confirmed is asked about, and deleted if no file has it. "
+                + "(default: 15m)",
+            valueName: "duration"),
+        transform: positiveDuration)
+    var pendingExpiry: Duration?
+
     @OptionGroup var secrets: SecretOptions
     @OptionGroup var global: GlobalOptions
 
@@ -71,7 +79,7 @@ struct SlaveCommand: DaemonCommand {
         }
         let masters = try settings.value("master", flag: masters) { try masterURLs(parsing: $0) }
         let quota = try settings.value("quota", flag: quota) { try QuotaSetting(parsing: $0) }
-        return SlaveConfiguration(
+        var slave = SlaveConfiguration(
             masters: try required("master", masters),
             dataDirectory: try required("data", try settings.text("data", flag: data)),
             quota: try required("quota", quota),
@@ -80,6 +88,9 @@ struct SlaveCommand: DaemonCommand {
             listen: try settings.value("listen", flag: listen, parse: parseSlaveAddress),
             advertise: try settings.value("advertise", flag: advertise, parse: parseSlaveAddress),
             keys: try SwarmKeys(password: try secrets.password(settings)), version: BuildInfo.version)
+        slave.pendingExpiry = try settings.value(
+            "pending-expiry", flag: pendingExpiry, default: slave.pendingExpiry, parse: positiveDuration)
+        return slave
     }
 }
 

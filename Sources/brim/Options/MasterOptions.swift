@@ -115,7 +115,8 @@ struct MasterOptions: ParsableArguments, Sendable {
     }
 }
 
-@Sendable private func positiveDuration(_ text: String) throws -> Duration {
+/// A time of at least a millisecond. Throws `.invalid`.
+@Sendable func positiveDuration(_ text: String) throws -> Duration {
     let duration = try DurationText.parse(text)
     guard duration >= .milliseconds(1) else { throw BrimError(.invalid, "'\(text)' is too short") }
     return duration
