@@ -70,7 +70,8 @@ public final class SwarmKeys: Sendable {
             claims = known
         } else {
             claims = try check(token)
-            verified.withLock { $0[token] = claims }
+            // Leave to write is shown to each server once, and there may be thousands a second.
+            if claims.write == nil { verified.withLock { $0[token] = claims } }
         }
         guard seconds() <= claims.expires + Int64(Limits.clockSkewSeconds) else {
             let time = Timestamp(seconds: claims.expires, nanoseconds: 0)
