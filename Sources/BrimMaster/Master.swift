@@ -75,7 +75,8 @@ struct Master: Sendable {
 
         server = BrimServer(
             label: "master", host: configuration.listen.host, port: configuration.listen.port,
-            fallbackPorts: configuration.fallbackPorts, router: router, logger: logger)
+            fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
+            logger: logger)
         loops = [views, committer, recounter, deletions, replicator, membership]
         host = configuration.listen.host
         self.membership = membership

@@ -70,7 +70,9 @@ public final class MasterService: Service {
         let peers = PeerClient(logger: logger)
         do {
             let master = try await unlessStopped { [configuration, logger] in
-                try await Master(configuration: configuration, store: store, peers: peers, logger: logger)
+                try await Self.onceDatabaseAnswers(logger) {
+                    try await Master(configuration: configuration, store: store, peers: peers, logger: logger)
+                }
             }
             try await master?.run(address: address)
         } catch {
@@ -80,6 +82,25 @@ public final class MasterService: Service {
         }
         await peers.shutdown()
         await store.close()
+    }
+
+    /// Begins, and again until MongoDB is there: machines that start together come up in any order.
+    private static func onceDatabaseAnswers<Value: Sendable>(
+        _ logger: Logger, _ begin: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        var told: ContinuousClock.Instant?
+        while true {
+            do {
+                return try await begin()
+            } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
+                guard error.retryable else { throw error }
+                if told.map({ ContinuousClock.now - $0 > .seconds(60) }) ?? true {
+                    told = .now
+                    logger.warning("waiting for MongoDB", metadata: ["error": "\(error)"])
+                }
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
     }
 
     /// Does what comes before serving; nil when the master was told to stop meanwhile.

@@ -57,6 +57,19 @@ public struct ServerUsage: Sendable, Codable, Hashable {
     }
 }
 
+/// What is wrong with the disk of a server that still answers: it takes nothing new.
+public struct ServerFault: Sendable, Codable, Hashable {
+    /// In words, for people.
+    public var reason: String
+    /// Whether what is stored there can still be read. If not, the server is judged as if it were silent.
+    public var isReadable: Bool
+
+    public init(reason: String, isReadable: Bool) {
+        self.reason = reason
+        self.isReadable = isReadable
+    }
+}
+
 /// How much of each server is kept free of spare copies: a share of its quota or a fixed size.
 public enum Headroom: Sendable, Hashable, CustomStringConvertible {
     case share(Double)

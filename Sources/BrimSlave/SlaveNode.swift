@@ -159,8 +159,17 @@ extension SlaveNode {
         }
     }
 
-    /// A row's file is not there: the row goes and the master is told.
+    /// Looks whether the data directory is where it was and may be written to.
+    func lookAtDisk() async throws {
+        let directory = directory
+        if let fault = try await store.io.run({ directory.fault() }) { health.mark(fault) }
+    }
+
+    /// A row's file is not there: the row goes and the master is told. Throws `.io` when it is the whole directory that is
+    /// gone, which says nothing of the blobs.
     func missing(_ blob: BlobID) async throws {
+        try await lookAtDisk()
+        try health.checkReadable()
         guard let size = try await catalog.remove([blob])[blob] else { return }
         logger.error("a blob's file is missing", metadata: ["blob": "\(blob)"])
         quota.remove(files: 1, bytes: size)

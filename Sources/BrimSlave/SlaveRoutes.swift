@@ -59,6 +59,10 @@ struct SlaveRoutes: Sendable {
 extension DiskHealth {
     /// Throws `.unavailable` when the disk is failing: this server is not ready for all it is there for.
     fileprivate func requireWell() throws {
-        if let reason { throw BrimError(.unavailable, "the disk is failing: \(reason)") }
+        if let fault {
+            throw BrimError(
+                .unavailable, "the disk is failing: \(fault.reason)",
+                advice: "Mount or replace the disk, then start the slave again", retryable: false)
+        }
     }
 }

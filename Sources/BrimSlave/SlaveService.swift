@@ -91,7 +91,8 @@ public final class SlaveService: Service {
             configuration: configuration, logger: logger, directory: directory, health: health, catalog: catalog,
             store: store,
             quota: Quota(
-                QuotaBook(quota: quota, stored: findings.stored, files: findings.files), directory: directory.path),
+                QuotaBook(quota: quota, stored: findings.stored, files: findings.files), directory: directory.path,
+                health: health),
             peers: peers, name: name)
         node.outbox.lost(findings.lost)
         try await serve(node, quotaAsked: asked)

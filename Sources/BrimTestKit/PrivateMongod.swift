@@ -231,6 +231,9 @@ public final class PrivateMongod: Sendable {
         try? FileManager.default.removeItem(at: directory)
     }
 
+    /// Stops, and keeps its data for ``restart()``.
+    public func pause() async { await endProcess() }
+
     /// Stops and starts on the same port with the same data; returns when it is primary again.
     public func restart() async throws {
         await endProcess()

@@ -42,6 +42,7 @@ struct Brim: AsyncParsableCommand {
     static func main() async {
         var wantsJSON = CommandLine.arguments.contains("--json")
         do {
+            try requireUTF8Arguments()
             var parsed = try await asyncParseAsRoot()
             if let command = parsed as? any BrimCommand {
                 wantsJSON = command.global.json
@@ -56,6 +57,17 @@ struct Brim: AsyncParsableCommand {
         } catch {
             Console.flush()
             Foundation.exit(ErrorReport(error).print(asJSON: wantsJSON))
+        }
+    }
+}
+
+extension Brim {
+    /// Swift would read another name into bytes that are not UTF-8; a command must not touch what was not meant.
+    private static func requireUTF8Arguments() throws {
+        for index in 1..<max(1, Int(CommandLine.argc)) {
+            guard let bytes = CommandLine.unsafeArgv[index], String(validatingCString: bytes) == nil else { continue }
+            let shown = String(cString: bytes)
+            throw UsageError("The argument '\(shown)' is not valid UTF-8: names in the swarm are, so choose another.")
         }
     }
 }

@@ -35,22 +35,35 @@ import Testing
 }
 
 @Suite struct AsyncGateTests {
-    @Test func letsOneThroughAtATime() async {
+    @Test func letsOneThroughAtATime() async throws {
         let gate = AsyncGate()
         let inside = Counter()
-        await withTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<50 {
                 group.addTask {
-                    await gate.enter()
+                    try await gate.enter()
                     await inside.enter()
                     await Task.yield()
                     await inside.leave()
-                    await gate.leave()
+                    gate.leave()
                 }
             }
+            try await group.waitForAll()
         }
         #expect(await inside.most == 1)
         #expect(await inside.visits == 50)
+    }
+
+    @Test func whoIsCancelledLeavesTheLine() async throws {
+        let gate = AsyncGate()
+        try await gate.enter()
+        let impatient = Task { try await gate.enter() }
+        let patient = Task { try await gate.exclusively { true } }
+        impatient.cancel()
+        await #expect(throws: CancellationError.self) { try await impatient.value }
+        gate.leave()
+        #expect(try await patient.value)
+        try await gate.enter()
     }
 
     private actor Counter {

@@ -34,7 +34,7 @@ import Testing
             #expect(try disk.temporary.names("incoming").count == 1)
             await incoming.discard()
             #expect(try disk.temporary.names("incoming").isEmpty)
-            #expect(disk.health.reason == nil)
+            #expect(disk.health.fault == nil)
         }
     }
 
@@ -129,6 +129,47 @@ import Testing
         let first = try DataDirectory(path: temporary.path, name: nil)
         #expect(throws: BrimError.self) { try DataDirectory(path: temporary.path, name: nil) }
         withExtendedLifetime(first) {}
+    }
+
+    @Test func noticesThatItIsGone() throws {
+        let temporary = try TemporaryDirectory()
+        defer { withExtendedLifetime(temporary) {} }
+        let (here, there) = (temporary.path + "/here", temporary.path + "/there")
+        let directory = try DataDirectory(path: here, name: nil)
+        #expect(directory.fault() == nil)
+        try FileManager.default.moveItem(atPath: here, toPath: there)
+        #expect(directory.fault()?.isReadable == false)
+        // Another one in its place is not it.
+        let other = try DataDirectory(path: here, name: nil)
+        #expect(directory.fault()?.isReadable == false && other.fault() == nil)
+        try FileManager.default.removeItem(atPath: here)
+        try FileManager.default.moveItem(atPath: there, toPath: here)
+        #expect(directory.fault() == nil)
+    }
+
+    @Test func aFaultIsKeptUntilAWorseOne() throws {
+        let health = DiskHealth(logger: quiet())
+        #expect(throws: Never.self) { try health.check() }
+        #expect {
+            try health.watch { throw BrimError(.full, "no room") }
+        } throws: {
+            ($0 as? BrimError)?.code == .full
+        }
+        #expect(health.fault == nil)
+        // What this slave made itself is not "not found" for those who asked it to write.
+        #expect {
+            try health.watch { throw BrimError(.notFound, "no such file") }
+        } throws: {
+            ($0 as? BrimError)?.code == .io
+        }
+        #expect(health.fault == ServerFault(reason: "no such file", isReadable: true))
+        #expect(throws: BrimError.self) { try health.check() }
+        #expect(throws: Never.self) { try health.checkReadable() }
+        health.markFailing("another")
+        #expect(health.fault?.reason == "no such file")
+        health.mark(ServerFault(reason: "gone", isReadable: false))
+        #expect(health.fault?.reason == "gone")
+        #expect(throws: BrimError.self) { try health.checkReadable() }
     }
 
     @Test func remembers() throws {

@@ -38,6 +38,20 @@ import Testing
         }
     }
 
+    @Test func aCancelledTaskDoesNotWaitForTheServer() async throws {
+        try await TestMongo.withClient(MongoClientOptions(poolSize: 1)) { client, things in
+            let running = Task { try await Self.sleep(client, milliseconds: 3000) }
+            try await wait { client.poolStatus.busy == 1 }
+            running.cancel()
+            let error = await expectError(.cancelled) { try await running.value }
+            #expect(error?.isOutcomeUnknown == true)
+            // The thread does, and then works for others.
+            #expect(client.poolStatus.busy == 1)
+            try await things.insertOne(["_id": 1])
+            #expect(try await things.countDocuments() == 1)
+        }
+    }
+
     @Test func aCancelledTaskDoesNotBegin() async throws {
         try await TestMongo.withClient(MongoClientOptions(poolSize: 1)) { client, things in
             let running = Task { try await Self.sleep(client, milliseconds: 500) }

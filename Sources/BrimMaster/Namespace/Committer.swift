@@ -1,5 +1,6 @@
 import BrimMetadata
 import BrimModel
+import BrimWire
 import Logging
 import ServiceLifecycle
 
@@ -13,7 +14,7 @@ actor Committer: Service {
 
     private struct Waiting {
         var write: BlobCommit
-        var reply: CheckedContinuation<CommitOutcome, any Error>
+        let reply = Latch<CommitOutcome>()
     }
 
     private let store: any MetadataStore
@@ -27,16 +28,17 @@ actor Committer: Service {
         self.views = views
     }
 
-    /// Returns when the write is durable in MongoDB. Throws what made it fail.
+    /// Returns when the write is durable in MongoDB. Throws what made it fail; `CancellationError` when the task is
+    /// cancelled: then the write may be entered all the same.
     func commit(_ write: BlobCommit) async throws -> CommitOutcome {
         guard !closed else { throw BrimError(.unavailable, "this master is stopping", advice: "Try another one") }
         guard waiting.count < Self.queue else {
             throw BrimError(.unavailable, "\(Self.queue) commits are waiting already", advice: "Try again in a moment")
         }
-        return try await withCheckedThrowingContinuation { continuation in
-            waiting.append(Waiting(write: write, reply: continuation))
-            wakeup.yield()
-        }
+        let item = Waiting(write: write)
+        waiting.append(item)
+        wakeup.yield()
+        return try await item.reply.get()
     }
 
     func run() async throws {
@@ -52,9 +54,9 @@ actor Committer: Service {
         waiting.removeFirst(batch.count)
         do {
             let outcomes = try await store.commit(batch.map(\.write), view: try await views.current())
-            for (item, outcome) in zip(batch, outcomes) { item.reply.resume(with: outcome.mapError { $0 }) }
+            for (item, outcome) in zip(batch, outcomes) { item.reply.set(outcome.mapError { $0 }) }
         } catch {
-            for item in batch { item.reply.resume(throwing: error) }
+            for item in batch { item.reply.set(.failure(error)) }
         }
     }
 }

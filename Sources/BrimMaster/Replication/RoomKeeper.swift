@@ -28,10 +28,11 @@ struct RoomKeeper: Sendable {
     func place(
         request: String, size: Int64, n: Int, avoid: Set<ServerName>, writerHost: String?
     ) async throws -> [Peer] {
-        let records = await roster.records
-        let up = records.filter { $0.state == .up }
+        let up = await roster.receiving
         guard !up.isEmpty else {
-            throw BrimError(.unavailable, "no server is up", advice: "Start a slave, or wait until one has joined")
+            throw BrimError(
+                .unavailable, "no server is up with a disk that takes writes",
+                advice: "Start a slave, or wait until one has joined; brim servers shows failing disks")
         }
         let copies = min(settings.writeCopies, n, up.count)
         let near = Set(up.filter { $0.address.hasPrefix("\(writerHost ?? "?"):") }.map(\.name))
@@ -50,7 +51,7 @@ struct RoomKeeper: Sendable {
                 case .tooFewServers(let available): throw Self.tooFew(available, copies)
                 case .full(let shortage):
                     guard await mayFindRoom(on: shortage.candidates, isFirstLook: attempt == 0) else {
-                        throw full(size, shortage)
+                        throw await full(size, shortage)
                     }
                 }
             }
@@ -177,12 +178,18 @@ struct RoomKeeper: Sendable {
             advice: "Start more slaves, or wait until they answer")
     }
 
-    private func full(_ size: Int64, _ shortage: Shortage) -> BrimError {
-        BrimError(
+    private func full(_ size: Int64, _ shortage: Shortage) async -> BrimError {
+        var advice = Self.howToGetRoom
+        // Raising a quota is no use where the disk itself is full.
+        let limited = await roster.records.filter { shortage.candidates.contains($0.name) && $0.isDiskFull }
+        if !limited.isEmpty {
+            advice += ". The disk is full on \(limited.map(\.name.rawValue).joined(separator: ", "))"
+        }
+        return BrimError(
             .full,
             "the swarm is full: \(ByteCount.format(size)) on \(shortage.copies) servers need "
                 + "\(ByteCount.format(shortage.missing)) more (\(shortage.missing) bytes), and no copy above the floor of "
                 + "\(settings.floor) is left to give up",
-            advice: Self.howToGetRoom)
+            advice: advice)
     }
 }

@@ -121,12 +121,17 @@ actor Membership: Service {
         try await store.noteHeartbeat(
             request.name, id: request.id, usage: request.usage, load: request.load, at: .now)
         await roster.note(request.name, usage: request.usage, load: request.load, at: .now, masterHost: masterHost)
-        if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        let isFaultNews = await roster.note(request.name, fault: request.fault)
+        if isFaultNews { try await faultChanged(request.name, request.fault) }
+        // Who cannot read what it has is as good as silent.
+        let isReadable = request.fault?.isReadable ?? true
+        if isReadable, let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
         // The planner learns of one server here; of all, load and quotas too, with each reading of the documents.
         if ledger.decide({ $0.heard(request.usage, from: request.name) }) { changed.ring() }
         let record = await roster.record(request.name) ?? known
         return HeartbeatReply(
-            state: record.state, quota: record.quota, report: await wantsReport(record, request.usage.boot),
+            state: record.state, quota: record.quota,
+            report: isReadable ? await wantsReport(record, request.usage.boot) : false,
             heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds)
     }
 
@@ -225,6 +230,20 @@ actor Membership: Service {
         removed.ring()
     }
 
+    /// A disk has failed, or is well again: what depends on it is decided anew.
+    private func faultChanged(_ name: ServerName, _ fault: ServerFault?) async throws {
+        if let fault {
+            logger.error(
+                "the disk of a server is failing",
+                metadata: ["server.name": "\(name)", "reason": "\(fault.reason)"])
+        } else {
+            logger.info("the disk of a server is well again", metadata: ["server.name": "\(name)"])
+        }
+        try await publish()
+        await share()
+        changed.ring()
+    }
+
     /// Reads the documents; servers that are new here are watched from now on.
     private func readServers() async throws {
         let records = try await documents.exclusively { [store, roster] in
@@ -245,7 +264,7 @@ actor Membership: Service {
     private func publishNow() async throws {
         let records = await roster.records
         let counted = records.filter { $0.state != .down }.map(\.name)
-        let up = records.filter { $0.state == .up && reconciledBoot[$0.name] == $0.usage.boot }.map(\.name)
+        let up = await roster.receiving.filter { reconciledBoot[$0.name] == $0.usage.boot }.map(\.name)
         if let published, published.counted == Set(counted), published.up == Set(up) { return }
         let began = ContinuousClock.now
         let view = try await store.publishView(counted: counted, readable: counted, up: up, term: term)

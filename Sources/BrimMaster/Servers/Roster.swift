@@ -12,6 +12,8 @@ actor Roster {
         var record: ServerRecord
         /// `host:port` under which this server reached a master last; how it should be told to reach one.
         var masterHost: String?
+        /// What its slave said last of its disk.
+        var fault: ServerFault?
     }
 
     private(set) var members: [ServerName: Member] = [:]
@@ -54,6 +56,15 @@ actor Roster {
         if let masterHost { members[name]?.masterHost = masterHost }
     }
 
+    /// Takes in what a slave says of its disk; true when that is news.
+    func note(_ name: ServerName, fault: ServerFault?) -> Bool {
+        guard members[name] != nil, members[name]?.fault != fault else { return false }
+        members[name]?.fault = fault
+        return true
+    }
+
+    func fault(_ name: ServerName) -> ServerFault? { members[name]?.fault }
+
     func setState(_ name: ServerName, _ state: ServerState) {
         members[name]?.record.state = state
     }
@@ -67,6 +78,9 @@ actor Roster {
     func isDoubtful(_ name: ServerName) -> Bool { doubtful.contains(name) }
 
     var records: [ServerRecord] { members.values.map(\.record).sorted { $0.name < $1.name } }
+
+    /// Those that take new blobs: up, with a disk that is well.
+    var receiving: [ServerRecord] { records.filter { $0.state == .up && members[$0.name]?.fault == nil } }
 
     func record(_ name: ServerName) -> ServerRecord? { members[name]?.record }
 
@@ -87,7 +101,8 @@ actor Roster {
     func snapshots(headroom: Headroom) -> [ServerSnapshot] {
         records.map { record in
             ServerSnapshot(
-                name: record.name, zone: record.zone, receives: record.state == .up, readable: record.state != .down,
+                name: record.name, zone: record.zone,
+                receives: record.state == .up && members[record.name]?.fault == nil, readable: record.state != .down,
                 counted: record.state != .down, quota: record.quota, brim: headroom.brim(ofQuota: record.quota),
                 usage: record.usage, load: record.load)
         }
@@ -102,4 +117,7 @@ actor Roster {
 extension ServerRecord {
     /// Bytes that may still be stored: within the quota and on the disk, at least 0.
     var free: Int64 { max(0, min(quota - usage.used, usage.diskFree)) }
+
+    /// Whether the disk has less room than the quota leaves, and next to none.
+    var isDiskFull: Bool { usage.diskFree < quota - usage.used && usage.diskFree < quota / 100 }
 }

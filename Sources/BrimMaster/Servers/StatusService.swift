@@ -54,7 +54,8 @@ actor StatusService {
         return ServerStatus(
             name: record.name, address: record.address, state: record.state, zone: record.zone, quota: record.quota,
             used: record.usage.used, free: record.free, files: record.usage.files, maxSurplus: richest?.surplus,
-            load: record.load, heartbeat: record.heartbeat, version: record.version)
+            load: record.load, heartbeat: record.heartbeat, version: record.version,
+            fault: await roster.fault(record.name)?.reason)
     }
 
     private func histogram() async throws -> (SurplusHistogram, ageSeconds: Double) {

@@ -24,12 +24,22 @@ actor ViewKeeper: Service {
 
     /// The view to count with. Throws `.unavailable` when it is too old.
     func current() throws -> ServerView {
-        guard let view, ContinuousClock.now - readAt < maxAge else {
-            throw BrimError(
-                .unavailable, "this master has lost touch with its database", advice: "Check MongoDB and try again")
-        }
+        guard let view, ContinuousClock.now - readAt < maxAge else { throw Self.lost }
         return view
     }
+
+    /// Waits until the database has not answered for `maxAge`, and says so. Throws when cancelled.
+    func untilLost() async throws -> BrimError {
+        while view != nil {
+            let left = maxAge - (ContinuousClock.now - readAt)
+            guard left > .zero else { break }
+            try await Task.sleep(for: left)
+        }
+        return Self.lost
+    }
+
+    private static let lost = BrimError(
+        .unavailable, "this master has lost touch with its database", advice: "Check MongoDB and try again")
 
     /// Takes in a view that was just published or read at `at`.
     func take(_ new: ServerView, readAt at: ContinuousClock.Instant) {

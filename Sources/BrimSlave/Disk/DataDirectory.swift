@@ -41,7 +41,7 @@ final class DataDirectory: Sendable {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         } catch {
             throw BrimError(
-                .io, "cannot make the data directory \(url.path): \(error.localizedDescription)",
+                .io, "cannot make the data directory \(url.path): \(Self.reason(error))",
                 advice: "Choose another with --data")
         }
         self.path = url.path
@@ -53,6 +53,31 @@ final class DataDirectory: Sendable {
 
     /// Lets another daemon have it, at the end.
     func unlock() { flock(lock.descriptor, LOCK_UN) }
+
+    /// What is wrong with the place itself, whatever the disk does: nil while the path leads to the directory that was
+    /// opened, on a file system that takes writes. Blocks.
+    func fault() -> ServerFault? {
+        do {
+            let (opened, there) = (try POSIX.status(lock), try POSIX.status(lock.path))
+            guard let there, (there.device, there.inode) == (opened.device, opened.inode) else {
+                return ServerFault(
+                    reason: "\(path) is not there any more: it was moved, removed or unmounted", isReadable: false)
+            }
+            guard try POSIX.isReadOnly(blobs) || POSIX.isReadOnly(incoming) else { return nil }
+            return ServerFault(reason: "\(path) is mounted read-only", isReadable: true)
+        } catch let error as BrimError {
+            return ServerFault(reason: error.message, isReadable: false)
+        } catch {
+            return ServerFault(reason: "\(error)", isReadable: false)
+        }
+    }
+
+    /// What the system says of a failure, without the name of the error's type and a full stop.
+    private static func reason(_ error: any Error) -> String {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
+        return String(cString: strerror(Int32(underlying.code))).lowercased()
+    }
 
     /// Changes `brim.json` durably. Blocks.
     func update(_ change: (inout DirectoryIdentity) -> Void) throws {

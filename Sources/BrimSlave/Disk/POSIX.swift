@@ -148,6 +148,13 @@ enum POSIX {
         return (Int64(info.f_blocks) * unit, Int64(info.f_bavail) * unit)
     }
 
+    /// Whether the file system that holds `path` is mounted read-only there.
+    static func isReadOnly(_ path: String) throws -> Bool {
+        var info = statvfs()
+        guard statvfs(path, &info) == 0 else { throw failure("look at the disk of", path) }
+        return info.f_flag & UInt(ST_RDONLY) != 0
+    }
+
     /// Writes a small file so that after a crash it is the old or the new one, whole.
     static func replace(_ path: String, with bytes: Data) throws {
         let temporary = path + ".new"

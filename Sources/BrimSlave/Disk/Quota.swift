@@ -15,10 +15,10 @@ final class Quota: Sendable {
         self.available = available
     }
 
-    convenience init(_ book: QuotaBook, directory: String) {
+    convenience init(_ book: QuotaBook, directory: String, health: DiskHealth) {
         self.init(book) {
-            // A disk that cannot even be asked takes nothing.
-            guard let space = try? POSIX.space(directory) else { return 0 }
+            // A disk that cannot even be asked takes nothing, and a failing one neither.
+            guard health.fault == nil, let space = try? POSIX.space(directory) else { return 0 }
             return max(0, space.available - space.total / 100)
         }
     }
@@ -65,8 +65,13 @@ final class Quota: Sendable {
 
     fileprivate func grant(_ bytes: Int64, for purpose: ReservationPurpose) throws(NoRoom) {
         let available = available()
-        let missing = book.withLock { $0.reserve(bytes, for: purpose, available: available) }
-        if missing > 0 { throw NoRoom(needed: bytes, missing: missing) }
+        let refusal = book.withLock { book -> NoRoom? in
+            let missing = book.reserve(bytes, for: purpose, available: available)
+            guard missing > 0 else { return nil }
+            let isDiskFull = book.diskFree(available: available) < book.quota - book.used
+            return NoRoom(needed: bytes, missing: missing, isDiskFull: isDiskFull)
+        }
+        if let refusal { throw refusal }
     }
 
     fileprivate func wrote(_ bytes: Int64) { book.withLock { $0.wrote(bytes) } }
@@ -84,13 +89,18 @@ struct NoRoom: Error, Equatable {
     var needed: Int64
     /// Of these, bytes that are not there.
     var missing: Int64
+    /// Whether it is the disk that has no more, and not the quota.
+    var isDiskFull = false
 
     /// The error a peer is told.
     func described(server: ServerName) -> BrimError {
         BrimError(
             .full,
-            "no room on \(server): \(ByteCount.format(needed)) are needed and \(ByteCount.format(missing)) are missing",
-            advice: "Raise its quota with brim server quota, add a server, or remove files")
+            "no room on \(server): \(ByteCount.format(needed)) are needed and \(ByteCount.format(missing)) are missing"
+                + (isDiskFull ? "; its disk is full, although its quota is not" : ""),
+            advice: isDiskFull
+                ? "Free space on that disk, add a server, or remove files"
+                : "Raise its quota with brim server quota, add a server, or remove files")
     }
 }
 

@@ -63,9 +63,10 @@ final class Membership: Service {
         while true {
             try await Task.sleep(for: pace)
             let before = node.quota.bytes
+            try await node.lookAtDisk()
             let request = HeartbeatRequest(
                 name: node.name, id: node.id, usage: node.quota.usage(),
-                load: meter.measure(transfers: node.transfers.current))
+                load: meter.measure(transfers: node.transfers.current), fault: node.health.fault)
             do {
                 let reply = try await node.masters.call(
                     "heartbeat", request, deadline: .seconds(5), as: HeartbeatReply.self)

@@ -52,6 +52,8 @@ final class Reporter: Service {
     }
 
     private func attempt() async throws {
+        // What cannot be read is not held.
+        try node.health.checkReadable()
         let begun = Timestamp.now
         var after: BlobID?
         var count = 0

@@ -58,9 +58,14 @@ extension Swarm {
     }
 
     private func masterArguments(_ flags: [String]) async throws -> [String] {
+        let mongod: PrivateMongod? =
+            switch options.database {
+            case .shared: try await PrivateMongod.shared()
+            case .at(let mongod): mongod
+            case .ownMongod: nil
+            }
         var database: [String] = []
-        if case .shared = options.database {
-            let mongod = try await PrivateMongod.shared()
+        if let mongod {
             let name = state.withLock { state in
                 let name = state.database ?? PrivateMongod.freshDatabaseName("swarm")
                 state.database = name

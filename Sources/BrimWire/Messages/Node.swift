@@ -50,11 +50,14 @@ public struct HeartbeatRequest: Sendable, Codable {
     public var id: String
     public var usage: ServerUsage
     public var load: ServerLoad
-    public init(name: ServerName, id: String, usage: ServerUsage, load: ServerLoad) {
+    /// What is wrong with its disk; nil while it is well.
+    public var fault: ServerFault?
+    public init(name: ServerName, id: String, usage: ServerUsage, load: ServerLoad, fault: ServerFault? = nil) {
         self.name = name
         self.id = id
         self.usage = usage
         self.load = load
+        self.fault = fault
     }
 }
 

@@ -68,9 +68,11 @@ public struct ServerStatus: Sendable, Codable {
     public var load: ServerLoad
     public var heartbeat: Timestamp
     public var version: String
+    /// What is wrong with its disk, in words; null while it is well.
+    @Nullable public var fault: String?
     public init(
         name: ServerName, address: String, state: ServerState, zone: String, quota: Int64, used: Int64, free: Int64,
-        files: Int64, maxSurplus: Int?, load: ServerLoad, heartbeat: Timestamp, version: String
+        files: Int64, maxSurplus: Int?, load: ServerLoad, heartbeat: Timestamp, version: String, fault: String? = nil
     ) {
         self.name = name
         self.address = address
@@ -84,6 +86,20 @@ public struct ServerStatus: Sendable, Codable {
         self.load = load
         self.heartbeat = heartbeat
         self.version = version
+        self._fault = Nullable(wrappedValue: fault)
+    }
+
+    /// What a person should know of this server besides its numbers; nil when nothing.
+    public var remark: String? {
+        if let fault { return "its disk is failing: \(fault)" }
+        if used > quota {
+            return "uses \(ByteCount.format(used - quota)) more than its quota: takes nothing, and gives up what is "
+                + "spare or can move to other servers"
+        }
+        if free < quota - used, free < quota / 100 {
+            return "its disk is full, although its quota leaves \(ByteCount.format(quota - used))"
+        }
+        return nil
     }
 }
 

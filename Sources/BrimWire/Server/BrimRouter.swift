@@ -6,7 +6,7 @@ import Logging
 import NIOCore
 
 /// The routes that are open to all.
-private let openRoutes: Set<String> = ["/healthz", "/readyz"]
+let openRoutes: Set<String> = ["/healthz", "/readyz"]
 
 /// A router that logs requests, renders errors and knows callers, with `GET /healthz`. Every GET route answers HEAD too,
 /// unless it is given a HEAD route of its own.

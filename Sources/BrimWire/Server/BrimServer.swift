@@ -27,15 +27,21 @@ public struct BrimServer: Service {
     ///   - port: 0 takes any free one.
     ///   - fallbackPorts: whether the next free port is taken when this one is in use.
     ///   - router: all routes must have been added.
+    ///   - failure: runs beside each request and returns when what requests need is gone: they end with that error then.
     public init(
         label: String, host: String, port: Int, fallbackPorts: Bool = false, router: Router<BrimRequestContext>,
-        logger: Logger
+        failure: (@Sendable () async throws -> BrimError)? = nil, logger: Logger
     ) {
         self.label = label
         self.host = host
         ports =
             fallbackPorts && port > 0 ? Array(port...max(port, min(port + WireLimits.portsTried - 1, 65535))) : [port]
-        responder = MethodResponder(base: router.buildResponder(), routes: router.routes)
+        let answering = MethodResponder(base: router.buildResponder(), routes: router.routes)
+        if let failure {
+            responder = WatchedResponder(base: answering, failure: failure)
+        } else {
+            responder = answering
+        }
         let all = Set(router.routes.map { "\($0.method) \($0.path)" })
         endpoints = all.filter { !all.contains($0 + "/**") }.sorted()
         self.logger = logger

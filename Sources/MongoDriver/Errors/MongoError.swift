@@ -14,7 +14,7 @@ public struct MongoError: Error, Sendable {
         case unavailable
         /// A time limit passed: on the server, or while waiting for a client of the pool.
         case timeout
-        /// The task was cancelled before the operation began.
+        /// The task was cancelled: before the operation began, or (`isOutcomeUnknown`) while it went on.
         case cancelled
         /// The client has been closed, or is closing.
         case closed

@@ -48,20 +48,26 @@ final class ClientPool: Sendable {
     // MARK: Jobs
 
     /// Runs `body` on a thread of the pool. If it leaves a cursor open on the connection, the lease goes with the result.
-    /// Throws `.cancelled`, `.timeout`, `.overloaded` or `.closed` if it does not come to run.
+    /// Throws `.cancelled`, `.timeout`, `.overloaded` or `.closed` if it does not come to run, and `.cancelled` at once when
+    /// the task is cancelled while it runs: a server that hangs holds up a thread, not those who gave up waiting for it.
     func run<T: Sendable>(_ body: @escaping @Sendable (Connection) throws -> T) async throws -> (T, Lease?) {
         let waiter = shared.withLock { shared in
             shared.lastWaiter += 1
             return shared.lastWaiter
         }
+        let answer = Answer<(T, Lease?)>()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                admit(waiter, makeJob(continuation, body))
+                guard !Task.isCancelled else {
+                    return continuation.resume(throwing: MongoError(.cancelled, "the task was cancelled already"))
+                }
+                answer.expect(continuation)
+                admit(waiter, makeJob(answer, body))
                 // A handler that ran before the job was in line found nothing to cancel.
-                if Task.isCancelled { cancel(waiter) }
+                if Task.isCancelled { cancel(waiter, answer) }
             }
         } onCancel: {
-            cancel(waiter)
+            cancel(waiter, answer)
         }
     }
 
@@ -69,10 +75,17 @@ final class ClientPool: Sendable {
     fileprivate func run<T: Sendable>(
         on lease: Lease, _ body: @escaping @Sendable (Connection) throws -> T
     ) async throws -> (T, Lease?) {
-        try await withCheckedThrowingContinuation { continuation in
-            let job = makeJob(continuation, body)
-            guard let mailbox = resume(lease) else { return job.fail(closedError) }
-            mailbox.put(job)
+        let answer = Answer<(T, Lease?)>()
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                answer.expect(continuation)
+                let job = makeJob(answer, body)
+                guard let mailbox = resume(lease) else { return job.fail(closedError) }
+                mailbox.put(job)
+                if Task.isCancelled { answer.abandon() }
+            }
+        } onCancel: {
+            answer.abandon()
         }
     }
 
@@ -92,7 +105,7 @@ final class ClientPool: Sendable {
     }
 
     private func makeJob<T: Sendable>(
-        _ continuation: CheckedContinuation<(T, Lease?), any Error>,
+        _ answer: Answer<(T, Lease?)>,
         _ body: @escaping @Sendable (Connection) throws -> T
     ) -> Job {
         Job(
@@ -104,13 +117,10 @@ final class ClientPool: Sendable {
                 return Job.Outcome(
                     keepsLease: keepsLease,
                     report: {
-                        switch result {
-                        case .success(let value): continuation.resume(returning: (value, lease))
-                        case .failure(let error): continuation.resume(throwing: error)
-                        }
+                        if !answer.give(result.map { ($0, lease) }) { lease?.release() }
                     })
             },
-            fail: { continuation.resume(throwing: $0) })
+            fail: { answer.give(.failure($0)) })
     }
 
     private func admit(_ waiter: PoolState.Waiter, _ job: Job) {
@@ -132,11 +142,15 @@ final class ClientPool: Sendable {
         }
     }
 
-    private func cancel(_ waiter: PoolState.Waiter) {
+    private func cancel<T>(_ waiter: PoolState.Waiter, _ answer: Answer<T>) {
         let job = shared.withLock { shared in
             shared.state.cancel(waiter) ? shared.jobs.removeValue(forKey: waiter) : nil
         }
-        job?.fail(MongoError(.cancelled, "the task was cancelled while it waited for a client"))
+        if let job {
+            job.fail(MongoError(.cancelled, "the task was cancelled while it waited for a client"))
+        } else {
+            answer.abandon()
+        }
     }
 
     private func setTimer(_ instant: PoolState.Instant) {

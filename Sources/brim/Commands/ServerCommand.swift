@@ -37,6 +37,7 @@ struct ServerCommand: AsyncParsableCommand {
             if global.json { return try Console.printJSON(server) }
             let used = ByteCount.format(server.used)
             print("\(server.name): quota \(ByteCount.format(server.quota)), used \(used)")
+            if let remark = server.remark { print("\(server.name): \(remark)") }
         }
     }
 }

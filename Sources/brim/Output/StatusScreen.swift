@@ -90,6 +90,9 @@ struct StatusScreen {
                 signed(server.maxSurplus), percent(server.load.peak),
             ])
         }
-        return table.lines()
+        let remarks = servers.sorted { $0.name < $1.name }.compactMap { server in
+            server.remark.map { "\(server.name): \(Console.shown($0))" }
+        }
+        return table.lines() + (remarks.isEmpty ? [] : [""] + remarks)
     }
 }
