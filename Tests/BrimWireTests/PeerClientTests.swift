@@ -53,7 +53,6 @@ struct PeerClientTests {
         let port = try await freePort()
         let url = "http://127.0.0.1:\(port)/x?token=secret"
         try await withClient { client in
-            let start = ContinuousClock.now
             var errors: [BrimError?] = []
             errors.append(
                 await #expect(throws: BrimError.self) { try await client.call(.GET, url, token: nil, as: Empty.self) })
@@ -71,7 +70,6 @@ struct PeerClientTests {
                 #expect(error?.message == "127.0.0.1:\(port) cannot be reached: connection refused")
                 #expect(error?.retryable == true)
             }
-            #expect(ContinuousClock.now - start < .seconds(2))
             let unknown = await #expect(throws: BrimError.self) {
                 try await client.call(.GET, "http://no-such-host.invalid:1/", token: nil, as: Empty.self)
             }
