@@ -114,7 +114,8 @@ extension ScenarioTests {
                     do {
                         try await restart.carryOut(swarm)
                         try await swarm.waitUntilUnchanged(since: before, Self.servers)
-                        #expect(try swarm.ownMongodPort() == port, "\(restart.name)")
+                        let now = try swarm.ownMongodPort()
+                        #expect(now == port, "\(restart.name): \(now) and not \(port)")
                         try await swarm.brim("get", "-r", "/tree", "back")
                         #expect(try await swarm.treeDescription("back") == tree, "\(restart.name)")
                         try FileManager.default.removeItem(at: swarm.scratch.appending(path: "back"))
