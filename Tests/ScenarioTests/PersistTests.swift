@@ -114,7 +114,8 @@ extension ScenarioTests {
                     do {
                         try await restart.carryOut(swarm)
                         try await swarm.waitUntilUnchanged(since: before, Self.servers)
-                        #expect(try swarm.ownMongodPort() == port, "\(restart.name)")
+                        let now = try swarm.ownMongodPort()
+                        #expect(now == port, "\(restart.name): \(now) and not \(port)")
                         try await swarm.brim("get", "-r", "/tree", "back")
                         #expect(try await swarm.treeDescription("back") == tree, "\(restart.name)")
                         try FileManager.default.removeItem(at: swarm.scratch.appending(path: "back"))
@@ -233,12 +234,21 @@ extension ScenarioTests {
                 let before = try await swarm.snapshotAtRest(["alpha"], ["/f": Data("text".utf8)])
                 let port = try swarm.ownMongodPort()
                 try await swarm.stop(Swarm.master)
-                let squatter = try PortHolder(port: port)
+                // A stranger that knows another master.
+                try swarm.launch(
+                    "squatter",
+                    [
+                        "slave", "--master", "127.0.0.1:\(try Swarm.unusedPort())", "--quota", "1K",
+                        "--data", swarm.data(of: "squatter").path, "--listen", "127.0.0.1:\(port)",
+                    ])
+                try await swarm.waitFor("the port taken") {
+                    try String(contentsOf: swarm.log(of: "squatter"), encoding: .utf8).contains("listening")
+                }
                 try await swarm.restart(Swarm.master)
                 let moved = try swarm.ownMongodPort()
                 #expect(moved != port)
                 try await swarm.waitUntilUnchanged(since: before, ["alpha"])
-                squatter.close()
+                try await swarm.stop("squatter")
                 try await swarm.stop(Swarm.master)
                 try await swarm.restart(Swarm.master)
                 #expect(try swarm.ownMongodPort() == moved)

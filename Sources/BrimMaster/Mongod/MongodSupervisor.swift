@@ -36,7 +36,7 @@ actor MongodSupervisor: Service {
             throw BrimError(.io, "cannot make \(database.path): \(error.localizedDescription)", advice: "Check --data")
         }
         try await endLeftover()
-        port = try choosePort()
+        port = try await choosePort()
         try launch()
         let uri = "mongodb://127.0.0.1:\(port)/?replicaSet=\(Self.replicaSet)"
         try await withTaskCancellationHandler {
@@ -99,14 +99,27 @@ actor MongodSupervisor: Service {
         latest.withLock { $0 = launched }
     }
 
-    /// The port used before when it is free (or ours), else a free one, which is kept.
-    private func choosePort() throws -> Int {
-        if let text = try? String(contentsOf: portFile, encoding: .utf8),
-            let port = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)), FreePort.isFree(port)
-        {
-            return port
+    /// A mongod that ends gives up its database a moment before its port.
+    private static let portPatience = Duration.seconds(5)
+
+    /// The port used before when it is free (or ours) or becomes so soon, else a free one, which is kept.
+    private func choosePort() async throws -> Int {
+        let known = (try? String(contentsOf: portFile, encoding: .utf8)).flatMap {
+            Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+        if let known {
+            let deadline = ContinuousClock.now + Self.portPatience
+            repeat {
+                if FreePort.isFree(known) { return known }
+                try await Task.sleep(for: .milliseconds(50))
+            } while ContinuousClock.now < deadline
         }
         let port = try FreePort.find()
+        if let known {
+            logger.warning(
+                "mongod moves: its port is taken",
+                metadata: ["mongod.port.taken": "\(known)", "mongod.port": "\(port)"])
+        }
         try Data("\(port)\n".utf8).write(to: portFile, options: .atomic)
         return port
     }

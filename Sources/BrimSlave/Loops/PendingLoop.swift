@@ -19,6 +19,8 @@ struct PendingLoop: Service {
                 guard membership.isJoined else { continue }
                 do {
                     try await ask(olderThan: expiry)
+                } catch is CancellationError {
+                    return
                 } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
                     node.logger.debug("pending blobs wait", metadata: ["error": "\(error)"])
                 } catch {

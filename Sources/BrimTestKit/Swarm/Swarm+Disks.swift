@@ -137,6 +137,18 @@ extension Swarm {
             }
             guard bytes <= server.quota else { return "\(server.name) holds \(bytes) bytes of \(server.quota)" }
         }
+        var levels: [Int: StatusReply.Level] = [:]
+        for file in files.values where (file.k ?? 0) > 0 {
+            let surplus = file.surplus ?? 0
+            levels[surplus, default: StatusReply.Level(surplus: surplus, files: 0, bytes: 0)].files += 1
+            levels[surplus]?.bytes += file.size
+        }
+        guard status.surplus == levels.values.sorted(by: { $0.surplus < $1.surplus }),
+            status.minSurplus == levels.keys.min(), status.maxSurplus == levels.keys.max()
+        else {
+            return "the status has surplus \(String(describing: status.minSurplus)) to "
+                + "\(String(describing: status.maxSurplus)), \(status.surplus); the files have \(levels)"
+        }
         let bytes = contents.values.reduce(0) { $0 + Int64($1.count) }
         guard status.files == Int64(contents.count), status.bytes == bytes else {
             return "the status says \(status.files) files, \(status.bytes) bytes; there are \(contents.count), \(bytes)"
