@@ -155,6 +155,7 @@ struct BrimServerTests {
 
     @Test func aShutdownFinishesWhatIsUnderWay() async throws {
         let started = AsyncStream.makeStream(of: Void.self)
+        let idle = AsyncStream.makeStream(of: Void.self)
         let release = AsyncStream.makeStream(of: Void.self)
         let router = brimRouter(keys: try SwarmKeys(password: "test"), logger: testLogger)
         router.get("/x") { _, _ in
@@ -172,6 +173,7 @@ struct BrimServerTests {
                 try await RawConnection.open(port: port) { connection in
                     try await connection.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
                     #expect(try await connection.receive(until: "ok\n").hasPrefix("HTTP/1.1 200"))
+                    idle.continuation.yield()
                     #expect(try await connection.receiveToEnd() == "")
                 }
             }
@@ -182,6 +184,7 @@ struct BrimServerTests {
                 }
             }
             for await _ in started.stream { break }
+            for await _ in idle.stream { break }
             await services.triggerGracefulShutdown()
             var refused = false
             while !refused {

@@ -209,7 +209,7 @@ extension ScenarioTests.FaultTests {
             // It is judged as if it were silent, and nothing more.
             try await swarm.waitFor("alpha down") { try await swarm.server("alpha").state == .down }
             #expect(try await swarm.stat("/f0").replicas?.count == 3)
-            #expect(try await swarm.k("/f0") == 2)
+            try await swarm.waitFor("its copies not counted") { try await swarm.k("/f0") == 2 }
 
             try await swarm.stop("alpha")
             try FileManager.default.moveItem(at: there, to: here)
