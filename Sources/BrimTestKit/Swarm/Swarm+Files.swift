@@ -2,7 +2,6 @@ import BrimClient
 import BrimModel
 import BrimWire
 import Foundation
-import NIOCore
 
 extension Swarm {
     // MARK: - Asking the master
@@ -82,7 +81,9 @@ extension Swarm {
     /// Writes bytes with the client library, in this process.
     @discardableResult
     public func upload(_ data: Data, to path: String) async throws -> WriteReply {
-        try await client().put(BytesSource(ByteBuffer(bytes: data)), to: BrimPath(parsing: path))
+        let file = try scratchFile(data)
+        defer { try? FileManager.default.removeItem(at: file) }
+        return try await client().putFile(file.path, to: BrimPath(parsing: path))
     }
 
     /// The bytes of a file, read with `brim cat`.
