@@ -201,15 +201,11 @@ actor Membership: Service {
         return !recent && (!reconciled || stale || doubtful)
     }
 
+    /// Has a judgement entered, unless a later one has made it void, and does what follows from it.
     private func apply(_ change: ServerWatch.Transition) async throws {
-        let done = try await documents.exclusively { [store, roster] in
-            let done = try await store.setState(change.server, from: change.from, to: change.to)
-            if done { await roster.setState(change.server, change.to) }
-            return done
-        }
-        // Somebody else has judged: that is taken up with the next reading of the documents.
-        guard done else {
-            watch.forget(change.server)
+        let name = change.server
+        guard let change = try await documents.exclusively({ try await self.enter(change) }) else {
+            logger.debug("a judgement is void", metadata: ["server.name": "\(name)", "to": "\(change.to)"])
             return
         }
         logger.info(
@@ -228,6 +224,34 @@ actor Membership: Service {
         }
         changed.ring()
         removed.ring()
+    }
+
+    /// Enters what is thought of a server now; while this waited its turn that may have become something else than when
+    /// `change` was decided. Returns what was entered; nil when there is nothing to enter, or somebody else has judged.
+    private func enter(_ change: ServerWatch.Transition) async throws -> ServerWatch.Transition? {
+        guard let from = await roster.record(change.server)?.state, let to = watch.state(change.server), from != to
+        else { return nil }
+        var entered = change
+        (entered.from, entered.to) = (from, to)
+        do {
+            if try await store.setState(change.server, from: from, to: to) {
+                await roster.setState(change.server, to)
+                return entered
+            }
+            let records = try await store.servers()
+            await roster.take(records)
+            watchAnew(change.server, records.first { $0.name == change.server }?.state)
+            return nil
+        } catch {
+            // What is not written must not be believed, or the next judgement would start from it.
+            watchAnew(change.server, from)
+            throw error
+        }
+    }
+
+    private func watchAnew(_ server: ServerName, _ state: ServerState?) {
+        watch.forget(server)
+        if let state { watch.add(server, state: state, at: .now) }
     }
 
     /// A disk has failed, or is well again: what depends on it is decided anew.
