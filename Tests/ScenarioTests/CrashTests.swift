@@ -47,6 +47,23 @@ extension ScenarioTests {
             }
         }
 
+        /// While MongoDB hangs no heartbeat is noted; when it goes on, judgements of the silence and of the first
+        /// heartbeats come at the same moment.
+        @Test func aDatabaseThatHangsForAMomentLeavesNoServerSuspect() async throws {
+            var options = SwarmOptions.watchful(["--copies", "2"])
+            options.database = .ownMongod
+            try await Swarm.run(options) { swarm in
+                try await swarm.startMaster()
+                try await swarm.startSlaves(Self.servers, quota: "1M")
+                try await swarm.put("text", to: "/f")
+                for _ in 0..<5 {
+                    try await swarm.stallMongod(for: .milliseconds(2500))
+                    try await swarm.waitUntilAtRest(Self.servers)
+                }
+                try await swarm.waitUntilConsistent(["/f": Data("text".utf8)])
+            }
+        }
+
         /// Two hundred acknowledged writes by four writers.
         private func writeWhileAllDies(
             _ swarm: Swarm, _ seed: UInt64, _ story: inout [String]

@@ -82,6 +82,15 @@ extension Swarm {
         return port
     }
 
+    /// Holds the mongod of the master still for some time, as a disk does that hangs.
+    public func stallMongod(for time: Duration) async throws {
+        let mongods = ownMongods()
+        guard !mongods.isEmpty else { throw SwarmFailure("no mongod of this swarm runs") }
+        defer { for pid in mongods { kill(pid, SIGCONT) } }
+        for pid in mongods { kill(pid, SIGSTOP) }
+        try await Task.sleep(for: time)
+    }
+
     /// Sends a signal to the mongod of the master and waits until that process is gone. The master starts another.
     public func endMongod(_ signal: Int32) async throws {
         let mongods = ownMongods()
