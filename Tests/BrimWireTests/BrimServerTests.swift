@@ -51,6 +51,22 @@ struct BrimServerTests {
         }
     }
 
+    /// Among those that come at the last moment are some that are accepted and never served.
+    @Test func connectionsMayComeWhileItIsCancelled() async throws {
+        for _ in 0..<20 {
+            let knocks = try await withServer(routes: { _ in }) { _, port in
+                let knocks = Task {
+                    await withDiscardingTaskGroup { group in
+                        for _ in 0..<50 { group.addTask { try? await RawConnection.open(port: port) { _ in } } }
+                    }
+                }
+                try await RawConnection.open(port: port) { _ in }
+                return knocks
+            }
+            await knocks.value
+        }
+    }
+
     private func failure(
         _ client: PeerClient, _ url: String, _ method: HTTPMethod, _ path: String, _ body: [Int]? = nil
     ) async throws -> BrimError? {

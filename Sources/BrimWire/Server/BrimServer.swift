@@ -95,8 +95,8 @@ public struct BrimServer: Service {
         }
     }
 
-    private var channel: HTTP1Channel {
-        HTTP1Channel(
+    private var channel: AcceptedChannel {
+        let base = HTTP1Channel(
             responder: { request, writer, channel in
                 let response = try await respond(to: request, on: channel)
                 do {
@@ -111,6 +111,7 @@ public struct BrimServer: Service {
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: WireLimits.headerBytes, maxHeaderListSize: WireLimits.headerBytes,
                     maxHeaderFieldCount: WireLimits.headerFields)))
+        return AcceptedChannel(base: base)
     }
 
     private func respond(to request: Request, on channel: any Channel) async throws -> Response {
