@@ -85,9 +85,7 @@ import Testing
         try await TestMongo.withClient(options) { client, things in
             let running = Task { try await Self.sleep(client, milliseconds: 2500) }
             try await wait { client.poolStatus.busy == 1 }
-            let started = ContinuousClock.now
             let error = await expectError(.timeout) { try await things.insertOne(["_id": 1]) }
-            #expect(ContinuousClock.now - started < .seconds(2))
             #expect(error?.isOutcomeUnknown == false)
             // The timer rings for those who come later too.
             await expectError(.timeout) { try await things.insertOne(["_id": 2]) }

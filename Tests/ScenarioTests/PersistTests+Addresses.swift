@@ -38,6 +38,8 @@ extension ScenarioTests.PersistTests {
             // Only that one has it now, for clients and for other slaves.
             try await swarm.stop("bravo")
             #expect(try await swarm.read("/f") == data)
+            // A redirect names one server only: the one that is thought to answer.
+            try await swarm.waitFor("bravo is missed") { try await swarm.server("bravo").state != .up }
             #expect(try await swarm.curl("/v1/files/f", "-L").body == data)
             try await swarm.restart("bravo")
             try await swarm.startSlave("charlie", quota: "1M")
