@@ -45,7 +45,7 @@ struct NodeRoutes: Sendable {
         }
         post(router, "commit") { (body: CommitRequest, _) in
             _ = try await membership.known(body.name, id: body.id)
-            return try await writes.commit(body)
+            return CommitReply(writes: try await writes.commit(body.writes))
         }
         post(router, "room") { (body: RoomRequest, _) in
             _ = try await membership.known(body.name, id: body.id)
