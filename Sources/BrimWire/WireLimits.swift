@@ -27,6 +27,8 @@ public enum WireLimits {
     public static let portsTried = 100
     /// Verified tokens remembered; a kilobyte or so each.
     public static let cachedTokens = 4096
+    /// Tokens remembered that a master has given to writers.
+    public static let grantedTokens = 1024
     /// Connections to one host that a client keeps.
     public static let connectionsPerHost = 128
     /// An unused connection of a client is closed after this long: sooner than the server would.

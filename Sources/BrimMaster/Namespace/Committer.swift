@@ -12,6 +12,9 @@ actor Committer: Service {
     /// Commits that may wait; beyond it a writer is told to try again.
     static let queue = 10_000
 
+    /// For more to come, when the last batch had more than one.
+    private static let pause = Duration.milliseconds(3)
+
     private struct Waiting {
         var write: BlobCommit
         let reply = Latch<CommitOutcome>()
@@ -51,14 +54,25 @@ actor Committer: Service {
     }
 
     func run() async throws {
+        // Among the requests that it serves.
+        await withTaskExecutorPreference(EventLoopExecutor.current) { await gather() }
+    }
+
+    private func gather() async {
         for await _ in wakeups.cancelOnGracefulShutdown() {
-            while !waiting.isEmpty { await flush() }
+            while !waiting.isEmpty {
+                let count = await flush()
+                // Where many write, the others are about to come.
+                if count > 1, waiting.count < count { try? await Task.sleep(for: Self.pause) }
+            }
         }
         closed = true
         while !waiting.isEmpty { await flush() }
     }
 
-    private func flush() async {
+    /// Answers how many it was.
+    @discardableResult
+    private func flush() async -> Int {
         let batch = Array(waiting.prefix(Self.batch))
         waiting.removeFirst(batch.count)
         do {
@@ -67,5 +81,6 @@ actor Committer: Service {
         } catch {
             for item in batch { item.reply.set(.failure(error)) }
         }
+        return batch.count
     }
 }

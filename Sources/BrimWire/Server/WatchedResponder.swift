@@ -1,6 +1,5 @@
 import BrimModel
 import Hummingbird
-import NIOPosix
 import Synchronization
 
 /// Serves requests as long as what they need is there: when that is gone they end, and new ones within a moment,
@@ -30,8 +29,7 @@ final class RequestWatch: Sendable {
     private let state = Mutex(State())
 
     func perform(_ work: @escaping @Sendable () async throws -> Response) async throws -> Response {
-        let loop = EventLoopExecutor(MultiThreadedEventLoopGroup.singleton.any())
-        let task = Task(executorPreference: loop, operation: work)
+        let task = Task(executorPreference: EventLoopExecutor.current, operation: work)
         let number = state.withLock { state in
             state.last += 1
             state.tasks[state.last] = task
@@ -46,9 +44,10 @@ final class RequestWatch: Sendable {
             state.tasks[number] = nil
             return state.ended.removeValue(forKey: number)
         }
-        // What was done all the same is told.
-        if let error, case .failure = result { throw error }
-        return try result.get()
+        let response = try result.mapError { error ?? $0 }.get()
+        // What was done all the same is told; else why it was not.
+        if let error, response.status.kind == .serverError { throw error }
+        return response
     }
 
     /// Ends the requests under way each time `failure` returns, with the error that it returns. Runs until cancelled.
