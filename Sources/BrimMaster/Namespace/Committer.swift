@@ -22,13 +22,15 @@ actor Committer: Service {
 
     private let store: any MetadataStore
     private let views: ViewKeeper
+    private let clock: any BrimClock
     private var waiting: [Waiting] = []
     private let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     private var closed = false
 
-    init(store: any MetadataStore, views: ViewKeeper) {
+    init(store: any MetadataStore, views: ViewKeeper, clock: any BrimClock = SystemClock()) {
         self.store = store
         self.views = views
+        self.clock = clock
     }
 
     /// Returns when each of the writes is durable in MongoDB or has failed, with one outcome per write. Throws
@@ -54,16 +56,11 @@ actor Committer: Service {
     }
 
     func run() async throws {
-        // Among the requests that it serves.
-        await withTaskExecutorPreference(EventLoopExecutor.current) { await gather() }
-    }
-
-    private func gather() async {
         for await _ in wakeups.cancelOnGracefulShutdown() {
             while !waiting.isEmpty {
                 let count = await flush()
                 // Where many write, the others are about to come.
-                if count > 1, waiting.count < count { try? await Task.sleep(for: Self.pause) }
+                if count > 1, waiting.count < count { try? await clock.sleep(for: Self.pause) }
             }
         }
         closed = true

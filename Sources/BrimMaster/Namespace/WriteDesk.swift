@@ -21,6 +21,7 @@ struct WriteDesk: Sendable {
     /// Rung when a file was written, and when an overwrite left a tombstone.
     let changed: Bell
     let removed: Bell
+    var clock: any BrimClock = SystemClock()
 
     /// Grants writes one after the other; an answer for each. Their places are looked up together.
     func grant(_ requests: [WriteRequest], writerHost: String?) async throws -> [WritesReply.Item] {
@@ -62,7 +63,7 @@ struct WriteDesk: Sendable {
             size: request.size, targets: targets, mode: request.mode ?? 0o644, modified: request.modified, n: request.n,
             attributes: request.attributes ?? [:], ifMatch: request.ifMatch ?? .anything,
             master: await roster.masterURL(for: first.server))
-        let token = try keys.sign(.write(grant, lifetime: Self.lifetime))
+        let token = try keys.sign(.write(grant, lifetime: Self.lifetime, now: clock.timestamp))
         return WritesReply.Item(url: "http://\(first.address)/v1/blobs/\(grant.blob)?token=\(token)", targets: targets)
     }
 
@@ -124,7 +125,7 @@ struct WriteDesk: Sendable {
         let commit = BlobCommit(
             request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
             size: write.size, checksum: write.checksum, replicas: write.made, mode: grant.mode,
-            modified: grant.modified ?? .now, explicitN: grant.n, defaultN: settings.copies,
+            modified: grant.modified ?? clock.timestamp, explicitN: grant.n, defaultN: settings.copies,
             attributes: grant.attributes, precondition: Precondition(grant.ifMatch))
         return (grant, commit)
     }

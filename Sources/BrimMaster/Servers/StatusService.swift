@@ -8,19 +8,22 @@ import BrimWire
 actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
-    private let progress: @Sendable () async -> (copying: Int, atRest: Bool)
+    let progress: @Sendable () async -> (copying: Int, atRest: Bool)
     private let leader: @Sendable () async -> String?
     private var cached: (histogram: SurplusHistogram, at: ContinuousClock.Instant, cost: Duration)?
+    private let clock: any BrimClock
     private let gate = AsyncGate()
 
     init(
-        store: any MetadataStore, roster: Roster, leader: @escaping @Sendable () async -> String?,
+        store: any MetadataStore, roster: Roster, clock: any BrimClock = SystemClock(),
+        leader: @escaping @Sendable () async -> String?,
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
         self.roster = roster
         self.leader = leader
         self.progress = progress
+        self.clock = clock
     }
 
     func status() async throws -> StatusReply {
@@ -59,12 +62,12 @@ actor StatusService {
     }
 
     private func histogram() async throws -> (SurplusHistogram, ageSeconds: Double) {
-        let asked = ContinuousClock.now
+        let asked = clock.now
         return try await gate.exclusively { try await self.count(asked: asked) }
     }
 
     private func count(asked: ContinuousClock.Instant) async throws -> (SurplusHistogram, ageSeconds: Double) {
-        let now = ContinuousClock.now
+        let now = clock.now
         if let cached {
             let age = now - cached.at
             if cached.at >= asked || (cached.cost > .milliseconds(50) && age < cached.cost * 20) {
@@ -72,7 +75,7 @@ actor StatusService {
             }
         }
         let histogram = try await store.histogram()
-        cached = (histogram, now, ContinuousClock.now - now)
+        cached = (histogram, now, clock.now - now)
         return (histogram, 0)
     }
 }

@@ -39,13 +39,10 @@ final class Commits: Service {
 
     func run() async throws {
         await withGracefulShutdownHandler {
-            // Among the requests that it serves.
-            await withTaskExecutorPreference(EventLoopExecutor.current) {
-                while !Task.isCancelled {
-                    await signal.wait()
-                    while let batch = next() { await send(batch) }
-                    if Task.isShuttingDownGracefully { return }
-                }
+            while !Task.isCancelled {
+                await signal.wait()
+                while let batch = next() { await send(batch) }
+                if Task.isShuttingDownGracefully { return }
             }
         } onGracefulShutdown: {
             self.signal.raise()

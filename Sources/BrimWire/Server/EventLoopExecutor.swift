@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import ServiceLifecycle
 
 /// Runs tasks on an event loop: what handles a request goes on, after each wait, on the thread that its connection is
 /// read and written on, so that no other thread has to be woken. Nothing on it may block.
@@ -15,4 +16,18 @@ public final class EventLoopExecutor: TaskExecutor {
         let job = UnownedJob(job)
         loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
+}
+
+/// Runs a service among the requests that it serves, on an event loop.
+public struct EventLoopService: Service, CustomStringConvertible {
+    private let base: any Service
+
+    public init(_ base: any Service) { self.base = base }
+
+    public func run() async throws {
+        try await withTaskExecutorPreference(EventLoopExecutor.current) { try await base.run() }
+    }
+
+    /// For logs.
+    public var description: String { "\(base)" }
 }
