@@ -211,23 +211,26 @@ private final class PeerCallHandler: ChannelDuplexHandler {
             reply?.body.writeBuffer(&bytes)
         case .end:
             guard let reply else { return }
-            self.reply = nil
-            call?.reply.succeed(reply)
-            call = nil
+            finish(.success(reply))
         }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { fail(context, error) }
 
     func channelInactive(context: ChannelHandlerContext) {
-        call?.reply.fail(HTTPClientError.remoteConnectionClosed)
-        call = nil
+        finish(.failure(HTTPClientError.remoteConnectionClosed))
         context.fireChannelInactive()
     }
 
     private func fail(_ context: ChannelHandlerContext, _ error: any Error) {
-        call?.reply.fail(error)
-        call = nil
+        finish(.failure(error))
         context.close(promise: nil)
+    }
+
+    /// Forgets the call first: whoever learns of its end may give the connection the next one at once.
+    private func finish(_ outcome: Result<PeerReply, any Error>) {
+        let call = call
+        (self.call, reply) = (nil, nil)
+        call?.reply.completeWith(outcome)
     }
 }
