@@ -32,7 +32,7 @@ final class PeerConnections: Sendable {
     func exchange(
         _ head: HTTPRequestHead, body: ByteBuffer?, with address: HostPort, deadline: NIODeadline, timeout: BrimError
     ) async throws -> PeerReply {
-        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let loop = Self.loop(for: address)
         let call = PeerCall(head: head, body: body, reply: loop.makePromise())
         let timer = loop.scheduleTask(deadline: deadline) { call.reply.fail(timeout) }
         defer { timer.cancel() }
@@ -42,6 +42,13 @@ final class PeerConnections: Sendable {
         } onCancel: {
             call.reply.fail(CancellationError())
         }
+    }
+
+    /// The caller's own; who is on none shares one for each peer, and so the connections there.
+    private static func loop(for address: HostPort) -> any EventLoop {
+        if let current = MultiThreadedEventLoopGroup.currentEventLoop { return current }
+        let loops = Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+        return loops[Int(UInt(bitPattern: address.hashValue) % UInt(loops.count))]
     }
 
     private func send(_ call: PeerCall, _ key: Key, on loop: any EventLoop) {
