@@ -41,10 +41,12 @@ struct Master: Sendable {
             bell: changed, logger: logger)
         let reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed)
         let recounter = Recounter(store: store, views: views, changed: changed, logger: logger)
+        let drains = DrainProgress(store: store, roster: roster, maxCopies: settings.maxCopies, logger: logger)
         let slaves = SlaveCaller(peers: peers, keys: keys, subject: subject)
         let membership = Membership(
             store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed, removed: removed,
+            drains: drains, settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed,
+            removed: removed,
             logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, logger: logger)
@@ -57,7 +59,10 @@ struct Master: Sendable {
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
             settings: settings, ids: BlobIDSource(), changed: changed, removed: removed)
         let leader = LeaderName()
-        let status = StatusService(store: store, roster: roster, leader: { leader.value }) { await replicator.progress }
+        let status = StatusService(
+            store: store, roster: roster, drains: drains, leader: { leader.value },
+            heldBack: { await membership.heldBack }
+        ) { await replicator.progress }
 
         let router = brimRouter(keys: keys, logger: logger)
         FileRoutes(namespace: namespace, reads: reads, writes: writes, removed: removed, changed: changed)
@@ -77,7 +82,10 @@ struct Master: Sendable {
             label: "master", host: configuration.listen.host, port: configuration.listen.port,
             fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
             logger: logger)
-        loops = [views, committer, recounter, deletions, replicator, membership]
+        loops = [
+            views, committer, recounter, deletions, drains, replicator, membership,
+            Forgetter(membership: membership, logger: logger),
+        ]
         host = configuration.listen.host
         self.membership = membership
         self.leader = leader
