@@ -92,6 +92,18 @@ import Testing
         #expect(planner.place(needy(3, size: 3, on: "a")).target == "b")
     }
 
+    @Test func aPageReadBeforeACopyArrivedIsStale() throws {
+        var planner = makePlanner(server("a"), server("b"), server("c"))
+        planner.ordered(try #require(planner.place(needy(1, on: "a")).plan))
+        planner.forgetRound()
+        // The page is read here, and the copy arrives.
+        planner.completed(try #require(planner.underWay(FileID(1))))
+        #expect(planner.place(needy(1, on: "a")) == .wait)
+        #expect(planner.place(needy(1, on: "a", "b")).target == "c")
+        planner.forgetRound()
+        #expect(planner.place(needy(1, on: "a")).target == "c", "b is fuller now")
+    }
+
     @Test func sourcesHaveAFewSlots() throws {
         var limits = PlannerLimits()
         limits.maxTransfersPerSource = 1
