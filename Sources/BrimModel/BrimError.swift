@@ -92,7 +92,6 @@ extension BrimError.Code {
         case 404: self = .notFound
         case 405, 501: self = .unsupported
         case 409: self = .conflict
-        case 410: self = .forgotten
         case 412: self = .precondition
         case 413, 414, 431: self = .tooLarge
         case 416: self = .range
