@@ -36,13 +36,19 @@ actor DrainProgress: Service {
     private let roster: Roster
     private let maxCopies: Int
     private let logger: Logger
-    private let bell = Bell()
+    private let clock: any BrimClock
+    private let bell: Bell
     private var drains: [ServerName: Drain] = [:]
 
-    init(store: any MetadataStore, roster: Roster, maxCopies: Int, logger: Logger) {
+    init(
+        store: any MetadataStore, roster: Roster, maxCopies: Int, clock: any BrimClock = SystemClock(),
+        logger: Logger
+    ) {
         self.store = store
         self.roster = roster
         self.maxCopies = maxCopies
+        self.clock = clock
+        bell = Bell(clock: clock)
         self.logger = logger
     }
 
@@ -90,12 +96,12 @@ actor DrainProgress: Service {
 
     private func isDue(_ record: ServerRecord) -> Bool {
         guard let drain = drains[record.name], drain.since == record.drain else { return true }
-        return ContinuousClock.now - drain.at >= max(Self.interval, drain.cost * 10)
+        return clock.now - drain.at >= max(Self.interval, drain.cost * 10)
     }
 
     /// Counts one server's copies now.
     func count(_ name: ServerName) async throws {
-        let began = ContinuousClock.now
+        let began = clock.now
         var count = Count()
         var after: BlobID?
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
@@ -122,7 +128,7 @@ actor DrainProgress: Service {
             drains[name] = nil
             return
         }
-        let now = ContinuousClock.now
+        let now = clock.now
         var speed = 0.0
         if let last = drains[name], last.since == since {
             let seconds = max(0.001, (now - last.at).inSeconds)

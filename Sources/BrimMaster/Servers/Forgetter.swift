@@ -1,9 +1,11 @@
+import BrimModel
 import Logging
 import ServiceLifecycle
 
 /// Goes on with servers that are being forgotten when whoever asked for it, or the leader before, is gone.
 struct Forgetter: Service {
     let membership: Membership
+    let clock: any BrimClock
     let logger: Logger
 
     func run() async throws {
@@ -13,7 +15,7 @@ struct Forgetter: Service {
             } catch {
                 logger.debug("forgetting is interrupted", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(5)) }
+            try? await cancelWhenGracefulShutdown { try await clock.sleep(for: .seconds(5)) }
         }
     }
 }

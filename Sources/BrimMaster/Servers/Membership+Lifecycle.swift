@@ -128,13 +128,13 @@ extension Membership {
         struck.insert(name)
         defer { struck.remove(name) }
         try await publish()
-        try await Task.sleep(for: ViewKeeper.maxAge)
+        try await clock.sleep(for: ViewKeeper.maxAge)
         try await drop(name, keeping: nil)
         try await documents.exclusively { [store, roster] in
             try await store.endForget(name, id: record.id)
             await roster.forget(name)
         }
-        forgotten[name] = .now
+        forgotten[name] = clock.timestamp
         watch.forget(name)
         reconciledBoot[name] = nil
         reporting[name] = nil
@@ -152,7 +152,7 @@ extension Membership {
 
     /// Takes up who was forgotten lately.
     func recallForgotten() async throws {
-        let since = Timestamp(seconds: Timestamp.now.seconds - Self.memorySeconds, nanoseconds: 0)
+        let since = Timestamp(seconds: clock.timestamp.seconds - Self.memorySeconds, nanoseconds: 0)
         let servers = try await store.forgotten(since: since)
         forgotten = Dictionary(servers.map { ($0.name, $0.at) }) { max($0, $1) }
     }

@@ -17,9 +17,10 @@ actor Membership: Service {
     private let settings: SwarmSettings
     private let swarm: String
     private let term: Int64
-    private let slaves: SlaveCaller
+    private let slaves: any SlaveLink
     let changed: Bell
     let removed: Bell
+    let clock: any BrimClock
     let logger: Logger
     var watch: ServerWatch
     /// The start of each slave whose complete report was reconciled.
@@ -42,8 +43,7 @@ actor Membership: Service {
     init(
         store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
         recounter: Recounter, drains: DrainProgress, settings: SwarmSettings, swarm: String, term: Int64,
-        slaves: SlaveCaller, changed: Bell,
-        removed: Bell, logger: Logger
+        slaves: any SlaveLink, changed: Bell, removed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -58,6 +58,7 @@ actor Membership: Service {
         self.slaves = slaves
         self.changed = changed
         self.removed = removed
+        self.clock = clock
         self.logger = logger
         watch = ServerWatch(suspectAfter: settings.suspectAfter, downAfter: settings.downAfter)
     }
@@ -68,7 +69,7 @@ actor Membership: Service {
         await roster.take(records)
         try await recallForgotten()
         for record in records {
-            watch.add(record.name, state: record.state, at: .now)
+            watch.add(record.name, state: record.state, at: clock.now)
             if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
             // The master before may have ended between giving a copy up and having it deleted.
             await roster.doubt(record.name)
@@ -82,15 +83,15 @@ actor Membership: Service {
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             do {
                 try await readServers()
-                watch.hearing(true, at: .now)
-                for transition in watch.tick(at: .now) { try await apply(transition) }
+                watch.hearing(true, at: clock.now)
+                for transition in watch.tick(at: clock.now) { try await apply(transition) }
                 await share()
                 try await refreshViews()
             } catch {
-                watch.hearing(false, at: .now)
+                watch.hearing(false, at: clock.now)
                 logger.debug("servers cannot be watched", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: tick) }
+            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: tick) }
         }
     }
 
@@ -106,17 +107,18 @@ actor Membership: Service {
         let hello = ServerHello(
             name: request.name, id: request.id, address: request.address, zone: request.zone,
             version: request.version, requestedQuota: request.quota, usage: request.usage)
-        reporting[request.name] = .now
+        reporting[request.name] = clock.now
         let isNew = await roster.record(request.name) == nil
         let record = try await documents.exclusively { [store, roster] in
             let record = try await store.join(hello)
             await roster.take(record)
             return record
         }
-        await roster.note(request.name, usage: request.usage, load: record.load, at: .now, masterHost: masterHost)
+        await roster.note(
+            request.name, usage: request.usage, load: record.load, at: clock.timestamp, masterHost: masterHost)
         ledger.decide { _ = $0.lost(request.name) }
-        watch.add(request.name, state: record.state, at: .now)
-        if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        watch.add(request.name, state: record.state, at: clock.now)
+        if let transition = watch.heard(request.name, at: clock.now) { try await apply(transition) }
         try await publish()
         await share()
         logger.info(
@@ -129,13 +131,14 @@ actor Membership: Service {
     func heartbeat(_ request: HeartbeatRequest, masterHost: String?) async throws -> HeartbeatReply {
         let known = try await known(request.name, id: request.id)
         try await store.noteHeartbeat(
-            request.name, id: request.id, usage: request.usage, load: request.load, at: .now)
-        await roster.note(request.name, usage: request.usage, load: request.load, at: .now, masterHost: masterHost)
+            request.name, id: request.id, usage: request.usage, load: request.load, at: clock.timestamp)
+        await roster.note(
+            request.name, usage: request.usage, load: request.load, at: clock.timestamp, masterHost: masterHost)
         let isFaultNews = await roster.note(request.name, fault: request.fault)
         if isFaultNews { try await faultChanged(request.name, request.fault) }
         // Who cannot read what it has is as good as silent.
         let isReadable = request.fault?.isReadable ?? true
-        if isReadable, let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        if isReadable, let transition = watch.heard(request.name, at: clock.now) { try await apply(transition) }
         // The planner learns of one server here; of all, load and quotas too, with each reading of the documents.
         if ledger.decide({ $0.heard(request.usage, from: request.name) }) { changed.ring() }
         let record = await roster.record(request.name) ?? known
@@ -149,13 +152,13 @@ actor Membership: Service {
         _ = try await known(request.name, id: request.id)
         logger.info("a server says goodbye", metadata: ["server.name": "\(request.name)"])
         ledger.decide { _ = $0.lost(request.name) }
-        if let transition = watch.goodbye(request.name, at: .now) { try await apply(transition) }
+        if let transition = watch.goodbye(request.name, at: clock.now) { try await apply(transition) }
     }
 
     func report(_ page: ReportPage) async throws -> ReportReply {
         let record = try await known(page.name, id: page.id)
         guard record.forget == nil else { throw Refusal.beingForgotten(page.name) }
-        reporting[page.name] = .now
+        reporting[page.name] = clock.now
         if page.after == nil { await roster.trust(page.name) }
         let reply = try await reconciler.reconcile(page)
         if page.through == nil {
@@ -165,7 +168,7 @@ actor Membership: Service {
             logger.info(
                 "a server is reconciled",
                 metadata: ["server.name": "\(page.name)", "missing": "\(reply.check.count)"])
-            if let transition = watch.reconciled(page.name, at: .now) { try await apply(transition) }
+            if let transition = watch.reconciled(page.name, at: clock.now) { try await apply(transition) }
             try await publish()
             removed.ring()
             changed.ring()
@@ -210,8 +213,8 @@ actor Membership: Service {
         let doubtful = await roster.isDoubtful(record.name)
         let isTakenIn = record.state != .down || watch.waitsToBeSteady(record.name)
         let reconciled = reconciledBoot[record.name] == boot && isTakenIn
-        let recent = reporting[record.name].map { ContinuousClock.now - $0 < .seconds(10) } ?? false
-        let stale = record.report.map { Timestamp.now.seconds - $0.seconds > 86_400 } ?? true
+        let recent = reporting[record.name].map { clock.now - $0 < .seconds(10) } ?? false
+        let stale = record.report.map { clock.timestamp.seconds - $0.seconds > 86_400 } ?? true
         return !recent && (!reconciled || stale || doubtful)
     }
 
@@ -270,7 +273,7 @@ actor Membership: Service {
     }
 
     private func watchAnew(_ server: ServerName, _ state: ServerState?) {
-        if let state { watch.restate(server, state, at: .now) } else { watch.forget(server) }
+        if let state { watch.restate(server, state, at: clock.now) } else { watch.forget(server) }
     }
 
     /// A disk has failed, or is well again: what depends on it is decided anew.
@@ -295,7 +298,7 @@ actor Membership: Service {
             return records
         }
         for record in records where watch.state(record.name) == nil {
-            watch.add(record.name, state: record.state, at: .now)
+            watch.add(record.name, state: record.state, at: clock.now)
         }
     }
 
@@ -317,7 +320,7 @@ actor Membership: Service {
         {
             return
         }
-        let began = ContinuousClock.now
+        let began = clock.now
         let view = try await store.publishView(
             counted: counted, readable: readable, up: up, forgotten: forgotten, term: term)
         published = view
