@@ -48,6 +48,9 @@ struct Master: Sendable {
             logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, logger: logger)
+        let overwritten = Bell()
+        let versions = VersionWorker(
+            store: store, views: views, bell: overwritten, changed: changed, logger: logger)
         let room = RoomKeeper(
             store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings)
         let committer = Committer(store: store, views: views)
@@ -55,14 +58,15 @@ struct Master: Sendable {
         let reads = ReadDesk(namespace: namespace, roster: roster, keys: keys)
         let writes = WriteDesk(
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
-            settings: settings, ids: BlobIDSource(), changed: changed, removed: removed)
+            settings: settings, ids: BlobIDSource(), changed: changed, overwritten: overwritten)
         let leader = LeaderName()
         let status = StatusService(store: store, roster: roster, leader: { leader.value }) { await replicator.progress }
 
         let router = brimRouter(keys: keys, logger: logger)
         FileRoutes(namespace: namespace, reads: reads, writes: writes, removed: removed, changed: changed)
             .add(to: router)
-        NamespaceRoutes(namespace: namespace, reads: reads, writes: writes, removed: removed).add(to: router)
+        NamespaceRoutes(namespace: namespace, reads: reads, writes: writes, changed: changed).add(to: router)
+        TrashRoutes(namespace: namespace, removed: removed, changed: changed).add(to: router)
         ServerRoutes(status: status, membership: membership).add(to: router)
         NodeRoutes(
             store: store, membership: membership, reconciler: reconciler, dispatcher: dispatcher, writes: writes,
@@ -77,7 +81,7 @@ struct Master: Sendable {
             label: "master", host: configuration.listen.host, port: configuration.listen.port,
             fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
             logger: logger)
-        loops = [views, committer, recounter, deletions, replicator, membership]
+        loops = [views, committer, recounter, deletions, versions, replicator, membership]
         host = configuration.listen.host
         self.membership = membership
         self.leader = leader

@@ -89,10 +89,15 @@ private struct CommitTransaction {
     private struct Found {
         var entry: Entry
         var request: String?
+        /// Whether the present version is kept when another takes its place.
+        var isKept: Bool
 
         init(_ document: BSONDocument) throws {
             entry = try Documents.entry(document)
             request = document["request"]?.stringValue
+            isKept =
+                entry.content?.replicas.isEmpty == false
+                && Documents.formers(document).count < Limits.formerVersions
         }
 
         var outcome: CommitOutcome { CommitOutcome(entry: entry, created: entry.content?.version == 1) }
@@ -105,6 +110,7 @@ private struct CommitTransaction {
 
     private var inserts: [BSONDocument] = []
     private var overwrites: [WriteModel] = []
+    /// Files whose present version is not kept.
     private var overwritten: [Entry] = []
     private var touched: Set<FileID> = []
 
@@ -145,9 +151,11 @@ private struct CommitTransaction {
             places[EntryPlace(parent: parent, name: name)] = found
         }
         let ids = BSONValue.blobs(writes.map(\.blob))
-        for document in try namespace.files.find(["blob": ["$in": ids]]) {
+        // Former, old and trash: a blob that was overwritten or removed does not come back by a late commit.
+        for document in try namespace.files.find(["$or": [["blob": ["$in": ids]], ["former.blob": ["$in": ids]]]]) {
             let isLive = document["state"] == "live"
             blobs[try document.blob("blob")] = .some(isLive ? try Found(document) : nil)
+            for version in Documents.formers(document) { blobs[try version.blob("blob")] = .some(nil) }
         }
         for document in try namespace.deletions.find(["_id": ["$in": ids]], FindOptions(projection: ["_id": 1])) {
             blobs[try document.blob("_id")] = .some(nil)
@@ -186,8 +194,8 @@ private struct CommitTransaction {
             n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
         ).with(replicas: write.replicas.withoutRepeats, view: view)
         if let existing {
-            overwritten.append(existing.entry)
-            overwrites.append(overwrite(existing.entry, with: entry, by: write))
+            if !existing.isKept { overwritten.append(existing.entry) }
+            overwrites.append(overwrite(existing, with: entry, by: write))
         } else {
             inserts.append(
                 Documents.live(entry, request: write.request, explicitN: write.explicitN != nil, changed: now))
@@ -196,7 +204,7 @@ private struct CommitTransaction {
         return CommitOutcome(entry: entry, created: existing == nil)
     }
 
-    private func overwrite(_ former: Entry, with entry: Entry, by write: BlobCommit) -> WriteModel {
+    private func overwrite(_ former: Found, with entry: Entry, by write: BlobCommit) -> WriteModel {
         var fields: BSONDocument = [
             "rev": .int64(entry.rev), "mode": .int(entry.mode), "attributes": .literal(.attributes(entry.attributes)),
         ]
@@ -210,8 +218,9 @@ private struct CommitTransaction {
             fields.append("replicas", .literal(.servers(content.replicas)))
         }
         if write.explicitN != nil { fields.append("policy", Documents.policy(true)) }
+        if former.isKept { fields.merge(Documents.keepingVersion(at: now)) }
         return .updateOne(
-            NamespaceTransaction.live(former.id).merging(["rev": .int64(former.rev)]),
+            NamespaceTransaction.live(former.entry.id).merging(["rev": .int64(former.entry.rev)]),
             Pipelines.setting(fields, view: view))
     }
 

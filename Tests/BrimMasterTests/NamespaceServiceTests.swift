@@ -81,7 +81,15 @@ import Testing
         try await fixture.file("/t/a", on: ["alpha", "bravo"], size: 10)
         try await fixture.file("/t/u/b", on: ["alpha"], size: 5)
         let usage = try await fixture.namespace.usage(try path("/t"))
-        #expect(usage == UsageReply(path: "/t", files: 2, directories: 2, bytes: 15, storedBytes: 25))
+        #expect(
+            usage
+                == UsageReply(
+                    path: "/t", files: 2, directories: 2, bytes: 15, storedBytes: 25, spareBytes: 10, trashBytes: 0))
+        _ = try await fixture.namespace.remove(try path("/t/a"), recursive: false)
+        #expect(
+            try await fixture.namespace.usage(try path("/t"))
+                == UsageReply(
+                    path: "/t", files: 1, directories: 2, bytes: 5, storedBytes: 5, spareBytes: 0, trashBytes: 20))
     }
 
     @Test func checksWhatIsChanged() async throws {

@@ -18,9 +18,9 @@ struct WriteDesk: Sendable {
     let keys: SwarmKeys
     let settings: SwarmSettings
     let ids: BlobIDSource
-    /// Rung when a file was written, and when an overwrite left a tombstone.
+    /// Rung when a file was written, and when a version was overwritten.
     let changed: Bell
-    let removed: Bell
+    let overwritten: Bell
 
     /// Chooses targets for a write and returns the URL to send its bytes to. Makes missing parents. Throws `.isDirectory`,
     /// `.precondition`, `.full`, `.unavailable`, `.invalid`, `.conflict`.
@@ -68,10 +68,11 @@ struct WriteDesk: Sendable {
             advice: "Look at it before writing it again", retryable: false)
         guard try await store.tombstoned([grant.blob]).isEmpty else { throw removed }
         guard try await !store.abandon([grant.blob]).contains(grant.blob) else { return nil }
-        guard let entry = try await store.files(withBlobs: [grant.blob])[grant.blob], let content = entry.content else {
+        // What is in the trash was written too, and is that no more.
+        guard let owner = try await store.owners(of: [grant.blob])[grant.blob], owner.kind == .live else {
             throw removed
         }
-        return WriteReply(path: grant.path, content, created: content.version == 1)
+        return WriteReply(path: grant.path, owner.content, created: owner.content.version == 1)
     }
 
     /// Enters a write whose blob is durable on all its targets. Idempotent by the grant's request id.
@@ -98,7 +99,7 @@ struct WriteDesk: Sendable {
         let entry = outcome.entry
         guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }
         changed.ring()
-        if !outcome.created { removed.ring() }
+        if !outcome.created { overwritten.ring() }
         return CommitReply(
             write: WriteReply(path: grant.path, content, created: outcome.created), label: try BlobLabel(entry: entry))
     }

@@ -10,8 +10,13 @@ actor StatusService {
     private let roster: Roster
     private let progress: @Sendable () async -> (copying: Int, atRest: Bool)
     private let leader: @Sendable () async -> String?
-    private var cached: (histogram: SurplusHistogram, at: ContinuousClock.Instant, cost: Duration)?
+    private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
     private let gate = AsyncGate()
+
+    private struct Sums: Sendable {
+        var histogram: SurplusHistogram
+        var trash: TrashTotals
+    }
 
     init(
         store: any MetadataStore, roster: Roster, leader: @escaping @Sendable () async -> String?,
@@ -25,14 +30,17 @@ actor StatusService {
 
     func status() async throws -> StatusReply {
         let now = await progress()
-        let (histogram, age) = try await histogram()
+        let (sums, age) = try await sums()
+        let histogram = sums.histogram
         let bounds = try await store.surplusBounds()
         return StatusReply(
             files: histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files },
             bytes: histogram.levels.reduce(histogram.unreachableBytes) { $0 + $1.bytes },
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
-            unreachable: histogram.unreachableFiles, leader: await leader(), copying: now.copying, atRest: now.atRest,
+            unreachable: histogram.unreachableFiles,
+            trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: await leader(),
+            copying: now.copying, atRest: now.atRest,
             ageSeconds: age, servers: try await servers())
     }
 
@@ -50,29 +58,29 @@ actor StatusService {
     }
 
     private func status(of record: ServerRecord) async throws -> ServerStatus {
-        let richest = try await store.richest(on: record.name, minSurplus: .min, limit: 1).first
         return ServerStatus(
             name: record.name, address: record.address, state: record.state, zone: record.zone, quota: record.quota,
-            used: record.usage.used, free: record.free, files: record.usage.files, maxSurplus: richest?.surplus,
+            used: record.usage.used, free: record.free, files: record.usage.files,
+            maxSurplus: try await store.maxSurplus(on: record.name),
             load: record.load, heartbeat: record.heartbeat, version: record.version,
             fault: await roster.fault(record.name)?.reason)
     }
 
-    private func histogram() async throws -> (SurplusHistogram, ageSeconds: Double) {
+    private func sums() async throws -> (Sums, ageSeconds: Double) {
         let asked = ContinuousClock.now
         return try await gate.exclusively { try await self.count(asked: asked) }
     }
 
-    private func count(asked: ContinuousClock.Instant) async throws -> (SurplusHistogram, ageSeconds: Double) {
+    private func count(asked: ContinuousClock.Instant) async throws -> (Sums, ageSeconds: Double) {
         let now = ContinuousClock.now
         if let cached {
             let age = now - cached.at
             if cached.at >= asked || (cached.cost > .milliseconds(50) && age < cached.cost * 20) {
-                return (cached.histogram, age.inSeconds)
+                return (cached.sums, age.inSeconds)
             }
         }
-        let histogram = try await store.histogram()
-        cached = (histogram, now, ContinuousClock.now - now)
-        return (histogram, 0)
+        let sums = Sums(histogram: try await store.histogram(), trash: try await store.trashTotals(nil))
+        cached = (sums, now, ContinuousClock.now - now)
+        return (sums, 0)
     }
 }
