@@ -1,16 +1,14 @@
 import BrimMetadata
 import BrimModel
-import BrimPlacement
 import BrimWire
 import Hummingbird
 import Logging
 import ServiceLifecycle
 
-/// The parts of a running master and how they hang together.
+/// A running master: its services, and the server that opens them to the network.
 struct Master: Sendable {
     let server: BrimServer
-    private let loops: [any Service]
-    private let membership: Membership
+    private let core: MasterCore
     private let host: String
     private let leader: LeaderName
     private let logger: Logger
@@ -19,59 +17,22 @@ struct Master: Sendable {
     init(
         configuration: MasterConfiguration, store: any MetadataStore, peers: PeerClient, logger: Logger
     ) async throws {
-        let settings = configuration.settings
         let keys = configuration.keys
-        let subject = "master"
-        let swarm = try await store.prepare(passwordProof: keys.proof)
-        let term = try await store.beginTerm(holder: configuration.listen.description)
-        let (changed, removed) = (Bell(), Bell())
-        let roster = Roster()
-        var limits = PlannerLimits()
-        limits.maxCopies = settings.maxCopies
-        let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
-        let views = ViewKeeper(store: store, logger: logger)
-        let desk = OrderDesk(term: term, roster: roster, ledger: ledger, peers: peers, keys: keys, subject: subject)
-        let giveUp = GiveUp(
-            store: store, views: views, desk: desk, ledger: ledger, roster: roster, logger: logger)
-        let dispatcher = CopyDispatcher(
-            store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
-            logger: logger)
-        let replicator = Replicator(
-            store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
-            bell: changed, logger: logger)
-        let reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed)
-        let recounter = Recounter(store: store, views: views, changed: changed, logger: logger)
-        let slaves = SlaveCaller(peers: peers, keys: keys, subject: subject)
-        let membership = Membership(
-            store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed, removed: removed,
-            logger: logger)
-        let deletions = DeletionWorker(
-            store: store, roster: roster, desk: desk, bell: removed, freed: changed, logger: logger)
-        let overwritten = Bell()
-        let versions = VersionWorker(
-            store: store, views: views, bell: overwritten, changed: changed, logger: logger)
-        let room = RoomKeeper(
-            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings)
-        let committer = Committer(store: store, views: views)
-        let namespace = NamespaceService(store: store, views: views)
-        let reads = ReadDesk(namespace: namespace, roster: roster, keys: keys)
-        let writes = WriteDesk(
-            namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
-            settings: settings, ids: BlobIDSource(), changed: changed, overwritten: overwritten)
         let leader = LeaderName()
-        let status = StatusService(store: store, roster: roster, leader: { leader.value }) { await replicator.progress }
-
+        let core = try await MasterCore(
+            settings: configuration.settings, keys: keys, holder: configuration.listen.description, store: store,
+            slaves: SlaveCaller(peers: peers, keys: keys, subject: "master"), leader: { leader.value }, logger: logger)
         let router = brimRouter(keys: keys, logger: logger)
-        FileRoutes(namespace: namespace, reads: reads, writes: writes, removed: removed, changed: changed)
-            .add(to: router)
-        NamespaceRoutes(namespace: namespace, reads: reads, writes: writes, changed: changed).add(to: router)
-        TrashRoutes(namespace: namespace, removed: removed, changed: changed).add(to: router)
-        ServerRoutes(status: status, membership: membership).add(to: router)
-        NodeRoutes(
-            store: store, membership: membership, reconciler: reconciler, dispatcher: dispatcher, writes: writes,
-            room: room, changed: changed
+        FileRoutes(
+            namespace: core.namespace, reads: core.reads, writes: core.writes, removed: core.removed,
+            changed: core.changed
         ).add(to: router)
+        NamespaceRoutes(namespace: core.namespace, reads: core.reads, writes: core.writes, changed: core.changed)
+            .add(to: router)
+        TrashRoutes(namespace: core.namespace, removed: core.removed, changed: core.changed).add(to: router)
+        ServerRoutes(status: core.status, membership: core.membership).add(to: router)
+        NodeRoutes(core: core).add(to: router)
+        let views = core.views
         router.get("/readyz") { _, _ in
             _ = try await views.current()
             return "ready\n"
@@ -81,19 +42,18 @@ struct Master: Sendable {
             label: "master", host: configuration.listen.host, port: configuration.listen.port,
             fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
             logger: logger)
-        loops = [views, committer, recounter, deletions, versions, replicator, membership]
         host = configuration.listen.host
-        self.membership = membership
+        self.core = core
         self.leader = leader
         self.logger = logger
     }
 
     /// Serves until shut down; `address` is told the URL once it listens.
     func run(address: Latch<String>) async throws {
-        try await membership.begin()
+        try await core.begin()
         let announcement = Announcement(server: server, host: host, leader: leader, address: address, logger: logger)
         // Shut down in reverse: first no more requests, then the loops that they use.
-        try await ServiceGroup(services: loops + [server, announcement], logger: logger).run()
+        try await ServiceGroup(services: core.loops + [server, announcement], logger: logger).run()
     }
 }
 

@@ -162,7 +162,7 @@ extension NamespaceService {
         let (trash, versions) = (request.trash ?? true, request.versions ?? true)
         let before = try request.olderThanSeconds.map { seconds in
             guard seconds >= 0, seconds < 1e12 else { throw BrimError(.invalid, "an age of \(seconds) seconds") }
-            return Timestamp(seconds: Timestamp.now.seconds - Int64(seconds.rounded(.up)), nanoseconds: 0)
+            return Timestamp(seconds: clock.timestamp.seconds - Int64(seconds.rounded(.up)), nanoseconds: 0)
         }
         var reply = PurgeReply()
         // What was just overwritten is old too.

@@ -11,6 +11,7 @@ struct GiveUp: Sendable {
     let desk: OrderDesk
     let ledger: Ledger
     let roster: Roster
+    var clock: any BrimClock = SystemClock()
     let logger: Logger
 
     /// Strikes victims from the metadata; returns those that could be given up. The others changed since they were read.
@@ -26,7 +27,7 @@ struct GiveUp: Sendable {
                     file: victim.file, blob: victim.blob, server: server, kind: .givenUp,
                     reason: Trash.isTrash(surplus: victim.surplus)
                         ? "\(reason); it was in the trash"
-                        : "\(reason); surplus \(victim.surplus) → \(victim.surplus - 1)", at: .now)
+                        : "\(reason); surplus \(victim.surplus) → \(victim.surplus - 1)", at: clock.timestamp)
             })
         return gone
     }

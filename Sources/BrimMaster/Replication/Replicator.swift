@@ -27,13 +27,14 @@ actor Replicator: Service {
     private let giveUp: GiveUp
     private let settings: SwarmSettings
     private let bell: Bell
+    private let clock: any BrimClock
     private let logger: Logger
     private var position: NeedyPosition?
     private var restful = false
 
     init(
         store: any MetadataStore, roster: Roster, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
-        settings: SwarmSettings, bell: Bell, logger: Logger
+        settings: SwarmSettings, bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -42,6 +43,7 @@ actor Replicator: Service {
         self.giveUp = giveUp
         self.settings = settings
         self.bell = bell
+        self.clock = clock
         self.logger = logger
     }
 
@@ -54,7 +56,7 @@ actor Replicator: Service {
     func run() async throws {
         var wait = Duration.zero
         while await bell.wait(atMost: wait) {
-            let began = ContinuousClock.now
+            let began = clock.now
             do {
                 let outcome = try await pass()
                 restful = outcome == .rest
@@ -65,8 +67,8 @@ actor Replicator: Service {
                 }
                 // A pass that found nothing is not repeated for some time, however often something changes.
                 if outcome != .more {
-                    let cost = ContinuousClock.now - began
-                    if cost > .milliseconds(20) { try await Task.sleep(for: min(cost * 2, .seconds(5))) }
+                    let cost = clock.now - began
+                    if cost > .milliseconds(20) { try await clock.sleep(for: min(cost * 2, .seconds(5))) }
                 }
             } catch {
                 restful = false
@@ -82,8 +84,9 @@ actor Replicator: Service {
 
     private func pass() async throws -> Outcome {
         let start = position
+        let now = clock.now
         ledger.decide { planner in
-            planner.expireGrants(at: .now)
+            planner.expireGrants(at: now)
             planner.forgetRound()
         }
         var ordered = try await restoreHeadroom()

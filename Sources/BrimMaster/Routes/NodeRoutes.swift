@@ -1,4 +1,3 @@
-import BrimMetadata
 import BrimModel
 import BrimWire
 import HTTPTypes
@@ -6,50 +5,31 @@ import Hummingbird
 
 /// What slaves say to a master. All need a node token.
 struct NodeRoutes: Sendable {
-    let store: any MetadataStore
-    let membership: Membership
-    let reconciler: Reconciler
-    let dispatcher: CopyDispatcher
-    let writes: WriteDesk
-    let room: RoomKeeper
-    let changed: Bell
+    let core: MasterCore
 
     func add(to router: Router<BrimRequestContext>) {
-        post(router, "join") { (body: JoinRequest, host) in try await membership.join(body, masterHost: host) }
+        post(router, "join") { (body: JoinRequest, host) in try await core.join(body, masterHost: host) }
         post(router, "heartbeat") { (body: HeartbeatRequest, host) in
-            try await membership.heartbeat(body, masterHost: host)
+            try await core.heartbeat(body, masterHost: host)
         }
         post(router, "goodbye") { (body: BlobList, _) in
-            try await membership.goodbye(body)
+            try await core.goodbye(body)
             return Empty()
         }
-        post(router, "report") { (body: ReportPage, _) in try await membership.report(body) }
+        post(router, "report") { (body: ReportPage, _) in try await core.report(body) }
         post(router, "lost") { (body: BlobList, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            try await reconciler.lose(body.blobs, on: body.name)
+            try await core.lost(body)
             return Empty()
         }
-        post(router, "pending") { (body: PendingRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            return try await reconciler.settle(body.blobs, on: body.name)
-        }
+        post(router, "pending") { (body: PendingRequest, _) in try await core.pending(body) }
         post(router, "deleted") { (body: BlobList, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            try await store.deletionsDone(on: body.name, body.blobs)
-            changed.ring()
+            try await core.deleted(body)
             return Empty()
         }
-        post(router, "completions") { (body: CompletionsRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            return try await dispatcher.completed(body)
-        }
-        post(router, "commit") { (body: CommitRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            return try await writes.commit(body)
-        }
+        post(router, "completions") { (body: CompletionsRequest, _) in try await core.completions(body) }
+        post(router, "commit") { (body: CommitRequest, _) in try await core.commit(body) }
         post(router, "room") { (body: RoomRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            try await room.makeRoom(bytes: body.bytes, on: body.name)
+            try await core.room(body)
             return Empty()
         }
     }

@@ -13,20 +13,25 @@ actor DeletionWorker: Service {
     private let desk: OrderDesk
     private let bell: Bell
     private let freed: Bell
+    private let clock: any BrimClock
     private let logger: Logger
 
     /// `bell` rings when something was removed; `freed` is rung when room was freed.
-    init(store: any MetadataStore, roster: Roster, desk: OrderDesk, bell: Bell, freed: Bell, logger: Logger) {
+    init(
+        store: any MetadataStore, roster: Roster, desk: OrderDesk, bell: Bell, freed: Bell,
+        clock: any BrimClock = SystemClock(), logger: Logger
+    ) {
         self.store = store
         self.roster = roster
         self.desk = desk
         self.bell = bell
         self.freed = freed
+        self.clock = clock
         self.logger = logger
     }
 
     func run() async throws {
-        var lastTrim = ContinuousClock.now
+        var lastTrim = clock.now
         while await bell.wait(atMost: .seconds(2)) {
             for server in await roster.records where server.state == .up {
                 do {
@@ -37,8 +42,8 @@ actor DeletionWorker: Service {
                         metadata: ["server.name": "\(server.name)", "error": "\(error)"])
                 }
             }
-            if ContinuousClock.now - lastTrim > .seconds(60) {
-                lastTrim = .now
+            if clock.now - lastTrim > .seconds(60) {
+                lastTrim = clock.now
                 await trim()
             }
         }

@@ -10,6 +10,7 @@ struct Reconciler: Sendable {
     let logger: Logger
     /// Rung when copies came or went.
     let changed: Bell
+    var clock: any BrimClock = SystemClock()
 
     /// Answers one page of a report. An orphan of a live file, a removed one or an old version is adopted when size and
     /// checksum fit; the slave is told to confirm it, and tells us if it has given it up meanwhile.
@@ -50,7 +51,7 @@ struct Reconciler: Sendable {
             losses.map {
                 FileEvent(
                     file: $0.file, blob: $0.blob, server: server, kind: .lost,
-                    reason: "the server does not have the blob", at: .now)
+                    reason: "the server does not have the blob", at: clock.timestamp)
             })
         changed.ring()
     }
@@ -104,7 +105,7 @@ struct Reconciler: Sendable {
                 adopted.map {
                     FileEvent(
                         file: $0.file, blob: $0.blob, server: server, kind: .adopted,
-                        reason: "found on the server, size and checksum fit", at: .now)
+                        reason: "found on the server, size and checksum fit", at: clock.timestamp)
                 })
             changed.ring()
         }

@@ -8,9 +8,10 @@ import BrimWire
 actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
-    private let progress: @Sendable () async -> (copying: Int, atRest: Bool)
+    let progress: @Sendable () async -> (copying: Int, atRest: Bool)
     private let leader: @Sendable () async -> String?
     private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
+    private let clock: any BrimClock
     private let gate = AsyncGate()
 
     private struct Sums: Sendable {
@@ -19,13 +20,15 @@ actor StatusService {
     }
 
     init(
-        store: any MetadataStore, roster: Roster, leader: @escaping @Sendable () async -> String?,
+        store: any MetadataStore, roster: Roster, clock: any BrimClock = SystemClock(),
+        leader: @escaping @Sendable () async -> String?,
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
         self.roster = roster
         self.leader = leader
         self.progress = progress
+        self.clock = clock
     }
 
     func status() async throws -> StatusReply {
@@ -67,12 +70,12 @@ actor StatusService {
     }
 
     private func sums() async throws -> (Sums, ageSeconds: Double) {
-        let asked = ContinuousClock.now
+        let asked = clock.now
         return try await gate.exclusively { try await self.count(asked: asked) }
     }
 
     private func count(asked: ContinuousClock.Instant) async throws -> (Sums, ageSeconds: Double) {
-        let now = ContinuousClock.now
+        let now = clock.now
         if let cached {
             let age = now - cached.at
             if cached.at >= asked || (cached.cost > .milliseconds(50) && age < cached.cost * 20) {
@@ -80,7 +83,7 @@ actor StatusService {
             }
         }
         let sums = Sums(histogram: try await store.histogram(), trash: try await store.trashTotals(nil))
-        cached = (sums, now, ContinuousClock.now - now)
+        cached = (sums, now, clock.now - now)
         return (sums, 0)
     }
 }
