@@ -58,9 +58,7 @@ package struct MasterCore: Sendable {
             clock: clock, logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
-        let overwritten = Bell(clock: clock)
-        let versions = VersionWorker(
-            store: store, views: views, bell: overwritten, changed: changed, logger: logger)
+        let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let room = RoomKeeper(
             store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
             clock: clock)
@@ -70,7 +68,7 @@ package struct MasterCore: Sendable {
         writes = WriteDesk(
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
             settings: settings, ids: BlobIDSource(clock: clock, random: random), changed: changed,
-            overwritten: overwritten, clock: clock)
+            clock: clock)
         status = StatusService(store: store, roster: roster, clock: clock, leader: leader) { await replicator.progress }
         loops = [views, committer, recounter, deletions, versions, replicator, membership]
         self.store = store

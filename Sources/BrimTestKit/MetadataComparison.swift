@@ -65,8 +65,8 @@ public struct MetadataComparison {
         case ..<90: try await lose()
         case ..<91: try await settle()
         case ..<93: try await undelete()
-        case ..<94: try await restore()
-        case ..<95: try await purge()
+        case ..<95: try await restore()
+        case ..<96: try await purge()
         case ..<97: try await changeView()
         case ..<98: try await abandon()
         default: try await finishDeletions()
@@ -216,9 +216,10 @@ public struct MetadataComparison {
 
     private mutating func restore() async throws {
         let (path, view) = (anything(), view)
-        let version = Int64.random(in: 0...4, using: &random)
-        try await both("restoring \(path) \(version)") { store in
-            guard let entry = try await Self.find(path, in: store) else { return "nothing" }
+        let back = Int64.random(in: 0...2, using: &random)
+        try await both("restoring \(path), \(back) versions back") { store in
+            guard let entry = try await Self.find(path, in: store), let version = entry.content.map({ $0.version - back })
+            else { return "nothing" }
             return Self.describe(try await store.restore(version, of: entry.id, view: view))
         }
     }

@@ -62,6 +62,11 @@ import Testing
         #expect(reply.directories == 11)
         #expect(await code { _ = try await fixture.namespace.stat(tree) } == .notFound)
         let alpha = try ServerName(validating: "alpha")
+        #expect(try await fixture.store.pendingDeletions(on: alpha, limit: 100) == [])
+        let trash = try await fixture.namespace.trash(tree, after: nil, limit: 100)
+        #expect(trash.entries.map(\.path).contains("/tree/d3/e/f13") && trash.entries.count == 25)
+        #expect(try await fixture.namespace.undelete(tree, to: nil, recursive: true).files == 25)
+        #expect(try await fixture.namespace.remove(tree, recursive: true, now: true).files == 25)
         #expect(try await fixture.store.pendingDeletions(on: alpha, limit: 100).count == 25)
         #expect(await code { _ = try await fixture.namespace.remove(.root, recursive: true) } == .invalid)
     }

@@ -18,9 +18,8 @@ struct WriteDesk: Sendable {
     let keys: SwarmKeys
     let settings: SwarmSettings
     let ids: BlobIDSource
-    /// Rung when a file was written, and when a version was overwritten.
+    /// Rung when a file was written.
     let changed: Bell
-    let overwritten: Bell
     var clock: any BrimClock = SystemClock()
 
     /// Chooses targets for a write and returns the URL to send its bytes to. Makes missing parents. Throws `.isDirectory`,
@@ -100,7 +99,6 @@ struct WriteDesk: Sendable {
         let entry = outcome.entry
         guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }
         changed.ring()
-        if !outcome.created { overwritten.ring() }
         return CommitReply(
             write: WriteReply(path: grant.path, content, created: outcome.created), label: try BlobLabel(entry: entry))
     }

@@ -1,30 +1,37 @@
 import BrimMetadata
+import BrimModel
 import Logging
 import ServiceLifecycle
 
 /// Gives versions that were overwritten documents of their own, so that their copies can give way. Goes on where it stopped:
-/// what is left to do is in MongoDB.
+/// what is left to do is in MongoDB. Not at once but every second, to be out of the way of those who write the same file
+/// again and again.
 actor VersionWorker: Service {
     /// Files in one transaction.
     private static let batch = 100
+    private static let pause = Duration.seconds(1)
 
     private let store: any MetadataStore
     private let views: ViewKeeper
+    /// Nobody rings it.
     private let bell: Bell
     private let changed: Bell
     private let logger: Logger
 
-    /// `bell` rings when a file was overwritten; `changed` is rung when there is trash that was not there before.
-    init(store: any MetadataStore, views: ViewKeeper, bell: Bell, changed: Bell, logger: Logger) {
+    /// `changed` is rung when there is trash that was not there before.
+    init(
+        store: any MetadataStore, views: ViewKeeper, changed: Bell, clock: any BrimClock = SystemClock(),
+        logger: Logger
+    ) {
         self.store = store
         self.views = views
-        self.bell = bell
+        bell = Bell(clock: clock)
         self.changed = changed
         self.logger = logger
     }
 
     func run() async throws {
-        while await bell.wait(atMost: .seconds(2)) {
+        while await bell.wait(atMost: Self.pause) {
             do {
                 try await settleAll()
             } catch {
