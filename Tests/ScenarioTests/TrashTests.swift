@@ -243,7 +243,7 @@ extension ScenarioTests {
                 #expect(old.files == 1 && old.bytes == 14)
                 #expect(try await Self.trash(swarm).map(\.path) == ["/d/b", "/d/c"])
                 #expect(try await purge("--trash", "/d/b").files == 1)
-                #expect(try await purge("--versions", "/d").files == 0)
+                try await Self.refusal(swarm, .notFound, "purge", "--versions", "/d")
                 #expect(try await purge("/d").files == 1)
                 #expect(try await purge("--trash", "/e").files == 0)
                 #expect(try await purge("--versions", "/e").files == 2)
