@@ -12,6 +12,9 @@ actor Committer: Service {
     /// Commits that may wait; beyond it a writer is told to try again.
     static let queue = 10_000
 
+    /// For more to come, when the last batch had more than one.
+    private static let pause = Duration.milliseconds(3)
+
     private struct Waiting {
         var write: BlobCommit
         let reply = Latch<CommitOutcome>()
@@ -19,37 +22,54 @@ actor Committer: Service {
 
     private let store: any MetadataStore
     private let views: ViewKeeper
+    private let clock: any BrimClock
     private var waiting: [Waiting] = []
     private let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     private var closed = false
 
-    init(store: any MetadataStore, views: ViewKeeper) {
+    init(store: any MetadataStore, views: ViewKeeper, clock: any BrimClock = SystemClock()) {
         self.store = store
         self.views = views
+        self.clock = clock
     }
 
-    /// Returns when the write is durable in MongoDB. Throws what made it fail; `CancellationError` when the task is
-    /// cancelled: then the write may be entered all the same.
-    func commit(_ write: BlobCommit) async throws -> CommitOutcome {
+    /// Returns when each of the writes is durable in MongoDB or has failed, with one outcome per write. Throws
+    /// `.unavailable`, and `CancellationError` when the task is cancelled: then they may be entered all the same.
+    func commit(_ writes: [BlobCommit]) async throws -> [Result<CommitOutcome, any Error>] {
         guard !closed else { throw BrimError(.unavailable, "this master is stopping", advice: "Try another one") }
-        guard waiting.count < Self.queue else {
+        guard waiting.count + writes.count <= Self.queue else {
             throw BrimError(.unavailable, "\(Self.queue) commits are waiting already", advice: "Try again in a moment")
         }
-        let item = Waiting(write: write)
-        waiting.append(item)
+        let items = writes.map { Waiting(write: $0) }
+        waiting += items
         wakeup.yield()
-        return try await item.reply.get()
+        var outcomes: [Result<CommitOutcome, any Error>] = []
+        for item in items {
+            do {
+                outcomes.append(.success(try await item.reply.get()))
+            } catch {
+                try Task.checkCancellation()
+                outcomes.append(.failure(error))
+            }
+        }
+        return outcomes
     }
 
     func run() async throws {
         for await _ in wakeups.cancelOnGracefulShutdown() {
-            while !waiting.isEmpty { await flush() }
+            while !waiting.isEmpty {
+                let count = await flush()
+                // Where many write, the others are about to come.
+                if count > 1, waiting.count < count { try? await clock.sleep(for: Self.pause) }
+            }
         }
         closed = true
         while !waiting.isEmpty { await flush() }
     }
 
-    private func flush() async {
+    /// Answers how many it was.
+    @discardableResult
+    private func flush() async -> Int {
         let batch = Array(waiting.prefix(Self.batch))
         waiting.removeFirst(batch.count)
         do {
@@ -58,5 +78,6 @@ actor Committer: Service {
         } catch {
             for item in batch { item.reply.set(.failure(error)) }
         }
+        return batch.count
     }
 }
