@@ -94,9 +94,7 @@ extension MetadataConformance {
             let c = try await f.file("c", in: b.id)
             try expectEqual(try await ids("/a/b/c"), [.root, a.id, b.id, c.id])
             try expectEqual(try await ids("/a/b/c"), [.root, a.id, b.id, c.id])
-            let moved = EntryPlace(parent: .root, name: try EntryName("z"))
-            _ = try await f.store.rename(
-                b.id, from: EntryPlace(parent: a.id, name: try EntryName("b")), to: moved, replace: false)
+            _ = try await f.rename(b, to: "z")
             try expectEqual(try await ids("/a/b/c"), [.root, a.id])
             try expectEqual(try await ids("/z/c"), [.root, b.id, c.id])
             let again = try await f.directory("b", in: a.id)
