@@ -62,7 +62,7 @@ package struct MasterCore: Sendable {
         let room = RoomKeeper(
             store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
             clock: clock)
-        let committer = Committer(store: store, views: views, clock: clock)
+        let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views, clock: clock)
         reads = ReadDesk(namespace: namespace, roster: roster, keys: keys, clock: clock)
         writes = WriteDesk(

@@ -12,9 +12,6 @@ actor Committer: Service {
     /// Commits that may wait; beyond it a writer is told to try again.
     static let queue = 10_000
 
-    /// For more to come, when the last batch had more than one.
-    private static let pause = Duration.milliseconds(3)
-
     private struct Waiting {
         var write: BlobCommit
         let reply = Latch<CommitOutcome>()
@@ -22,15 +19,13 @@ actor Committer: Service {
 
     private let store: any MetadataStore
     private let views: ViewKeeper
-    private let clock: any BrimClock
     private var waiting: [Waiting] = []
     private let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     private var closed = false
 
-    init(store: any MetadataStore, views: ViewKeeper, clock: any BrimClock = SystemClock()) {
+    init(store: any MetadataStore, views: ViewKeeper) {
         self.store = store
         self.views = views
-        self.clock = clock
     }
 
     /// Returns when each of the writes is durable in MongoDB or has failed, with one outcome per write. Throws
@@ -57,19 +52,13 @@ actor Committer: Service {
 
     func run() async throws {
         for await _ in wakeups.cancelOnGracefulShutdown() {
-            while !waiting.isEmpty {
-                let count = await flush()
-                // Where many write, the others are about to come.
-                if count > 1, waiting.count < count { try? await clock.sleep(for: Self.pause) }
-            }
+            while !waiting.isEmpty { await flush() }
         }
         closed = true
         while !waiting.isEmpty { await flush() }
     }
 
-    /// Answers how many it was.
-    @discardableResult
-    private func flush() async -> Int {
+    private func flush() async {
         let batch = Array(waiting.prefix(Self.batch))
         waiting.removeFirst(batch.count)
         do {
@@ -78,6 +67,5 @@ actor Committer: Service {
         } catch {
             for item in batch { item.reply.set(.failure(error)) }
         }
-        return batch.count
     }
 }

@@ -90,7 +90,9 @@ struct Uploads: Sendable {
 
     /// Stores the body here and on all targets that follow. Nothing remains here when this throws.
     private func receive(_ ticket: Ticket, _ body: RequestBody) async throws -> Received {
-        if let size = ticket.size, size <= IncomingBlob.chunk { return try await receiveSmall(ticket, body, size) }
+        if let size = ticket.size, size <= IncomingBlob.chunk, let reservation = try await reserveSmall(ticket, size) {
+            return try await receiveSmall(ticket, body, reservation)
+        }
         let known = try await node.catalog.row(ticket.grant.blob)
         let reservation = known == nil ? try await node.reserve(ticket.size ?? 0) : nil
         guard let next = ticket.next else {
@@ -117,9 +119,20 @@ struct Uploads: Sendable {
         }
     }
 
+    /// Room for a small blob, before it is known whether it is here; nil when there is none and it is.
+    private func reserveSmall(_ ticket: Ticket, _ size: Int64) async throws -> Reservation? {
+        do {
+            return try await node.reserve(size)
+        } catch let error as BrimError where error.code == .full {
+            guard try await node.catalog.row(ticket.grant.blob) != nil else { throw error }
+            return nil
+        }
+    }
+
     /// Receives a small blob whole, passes it on in one piece, and stores it while the next target does.
-    private func receiveSmall(_ ticket: Ticket, _ body: RequestBody, _ size: Int64) async throws -> Received {
-        let reservation = try await node.reserve(size)
+    private func receiveSmall(
+        _ ticket: Ticket, _ body: RequestBody, _ reservation: Reservation
+    ) async throws -> Received {
         var bytes = ByteBuffer()
         for try await part in body {
             try check(Int64(bytes.readableBytes + part.readableBytes), ticket)
