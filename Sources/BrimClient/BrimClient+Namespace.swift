@@ -57,14 +57,14 @@ extension BrimClient {
             .POST, "/v1/rename", body: RenameRequest(from: from, to: to, replace: replace), repetition: .unsafe)
     }
 
-    /// Removes an entry; a directory that has entries only with `recursive`. With `now` the bytes are not kept for
-    /// an undelete.
+    /// Removes an entry; a directory that has entries only with `recursive`. Files can be brought back with `undelete`
+    /// until their room is needed; with `now` they, and all their old versions, cannot.
     @discardableResult
     public func remove(_ path: BrimPath, recursive: Bool = false, now: Bool = false) async throws -> RemoveReply {
         let query = [recursive ? "recursive=true" : nil, now ? "now=true" : nil].compactMap { $0 }
         return try await ask(
             .DELETE, "/v1/files\(path.percentEncoded)\(query.isEmpty ? "" : "?")\(query.joined(separator: "&"))",
-            repetition: .unsafe)
+            repetition: .unsafe, deadline: recursive ? Self.treeDeadline : .seconds(10))
     }
 
     /// Changes n, attributes, mode or modification time.

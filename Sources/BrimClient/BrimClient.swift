@@ -58,6 +58,9 @@ enum Repetition: Sendable {
 }
 
 extension BrimClient {
+    /// For requests that go through whole trees.
+    static let treeDeadline = Duration.seconds(600)
+
     /// Asks the masters in turn until one answers; a refusal is an answer, `.unavailable` and `.timeout` are not.
     func ask<Reply: Decodable & Sendable>(
         _ method: HTTPMethod, _ route: String, body: (any Encodable & Sendable)? = nil,

@@ -27,8 +27,9 @@ struct Master: Sendable {
             namespace: core.namespace, reads: core.reads, writes: core.writes, removed: core.removed,
             changed: core.changed
         ).add(to: router)
-        NamespaceRoutes(namespace: core.namespace, reads: core.reads, writes: core.writes, removed: core.removed)
+        NamespaceRoutes(namespace: core.namespace, reads: core.reads, writes: core.writes, changed: core.changed)
             .add(to: router)
+        TrashRoutes(namespace: core.namespace, removed: core.removed, changed: core.changed).add(to: router)
         ServerRoutes(status: core.status, membership: core.membership).add(to: router)
         NodeRoutes(core: core).add(to: router)
         let views = core.views

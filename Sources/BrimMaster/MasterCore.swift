@@ -61,6 +61,7 @@ package struct MasterCore: Sendable {
             clock: clock, logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
+        let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let room = RoomKeeper(
             store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
             clock: clock)
@@ -69,14 +70,14 @@ package struct MasterCore: Sendable {
         reads = ReadDesk(namespace: namespace, roster: roster, keys: keys, clock: clock)
         writes = WriteDesk(
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
-            settings: settings, ids: BlobIDSource(clock: clock, random: random), changed: changed, removed: removed,
+            settings: settings, ids: BlobIDSource(clock: clock, random: random), changed: changed,
             clock: clock)
         status = StatusService(
             store: store, roster: roster, drains: drains, clock: clock, leader: leader,
             heldBack: { await membership.heldBack }
         ) { await replicator.progress }
         loops = [
-            views, committer, recounter, deletions, drains, replicator, membership,
+            views, committer, recounter, deletions, versions, drains, replicator, membership,
             Forgetter(membership: membership, clock: clock, logger: logger),
         ]
         self.store = store

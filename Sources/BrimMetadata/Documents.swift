@@ -48,11 +48,9 @@ enum Documents {
 
     /// Stands in the way of a late commit of this blob.
     static func abandoned(_ blob: BlobID, id: FileID, at: Timestamp) -> BSONDocument {
-        // Trash of any kind sorts above every spare copy, oldest first.
-        let minutesSince2026 = Int((at.seconds - 1_767_225_600) / 60)
         let content = FileContent(
-            version: 1, blob: blob, size: 0, checksum: Checksum(crc32c: 0), n: minutesSince2026 - 2_000_000_000, k: 0,
-            readable: false, replicas: [])
+            version: 1, blob: blob, size: 0, checksum: Checksum(crc32c: 0), n: Trash.n(at: at), k: 0, readable: false,
+            replicas: [])
         var document = live(
             Entry(
                 id: id, parent: nowhere, name: nil, type: .file, mode: 0, created: at, modified: at, content: content),

@@ -9,7 +9,7 @@ import BrimPlacement
 ///
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
-public protocol MetadataStore: NamespaceStore, ServerStore, LifecycleStore, ReplicaStore, DeletionStore,
+public protocol MetadataStore: NamespaceStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore, DeletionStore,
     Sendable
 {
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
@@ -49,18 +49,22 @@ public protocol NamespaceStore: Sendable {
     /// each alone when that fails. Applied once however often it is asked (by `request`).
     ///
     /// An overwrite keeps the entry's id, attributes and (unless the write says otherwise) n, raises version and rev, and
-    /// leaves a tombstone for the former blob. Failures: `.notFound` (parent gone), `.isDirectory` (the name is a
+    /// keeps the version that it replaces among the file's former ones (see `settleVersions`). Failures: `.notFound` (parent gone), `.isDirectory` (the name is a
     /// directory or symlink), `.precondition`, `.conflict` (the blob was abandoned).
     func commit(_ writes: [BlobCommit], view: ServerView) async throws -> [Result<CommitOutcome, BrimError>]
 
-    /// Moves an entry, found at `from`, to another name. A file at the target is replaced when `replace` (its blob gets a
-    /// tombstone); a directory there must be empty. Throws `.notFound`, `.exists`, `.notEmpty`, `.notDirectory`,
+    /// Moves an entry, found at `from`, to another name. A file at the target is replaced when `replace`: it becomes trash
+    /// that was removed from `path`. A directory there must be empty. Throws `.notFound`, `.exists`, `.notEmpty`, `.notDirectory`,
     /// `.isDirectory`, and `.invalid` for a directory moved below itself.
-    func rename(_ id: FileID, from: EntryPlace, to: EntryPlace, replace: Bool) async throws -> Entry
+    func rename(
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+    ) async throws -> Entry
 
-    /// Removes entries as they were read (same id, place and rev): files leave a tombstone, directories must be empty.
+    /// Removes entries as they were read (same id, place and rev). Files become trash, which keeps its copies until their
+    /// room is needed; with `now`, and where there is no copy, they leave tombstones for their blob and for all their old
+    /// versions. Directories must be empty, and leave nothing, as do links.
     /// One outcome each: nil for done, `.notFound` when already gone, `.conflict` when changed since, `.notEmpty`.
-    func remove(_ entries: [Entry]) async throws -> [BrimError?]
+    func remove(_ removals: [Removal], now: Bool, view: ServerView) async throws -> [BrimError?]
 
     /// Changes n, attributes (nil removes one), mode or modified of an entry.
     func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry
@@ -178,6 +182,8 @@ public struct DirectorySummary: Sendable, Hashable {
     public var bytes: Int64 = 0
     /// Their sizes times k.
     public var storedBytes: Int64 = 0
+    /// Their sizes times their surplus where that is positive.
+    public var spareBytes: Int64 = 0
     public var subdirectories: [FileID] = []
     public init() {}
 }
@@ -354,8 +360,12 @@ public protocol ReplicaStore: Sendable {
     /// Brings what people see of `neediest` in a shell up to date with the servers; of no effect on decisions.
     func refreshViews(brims: [Int64], maxCopies: Int) async throws
 
-    /// Copies on a server by surplus, most first, with at least `minSurplus`; ties in falling order of file id.
+    /// Copies on a server by surplus, most first, with at least `minSurplus`; ties in falling order of file id. Trash and
+    /// old versions come before all others.
     func richest(on server: ServerName, minSurplus: Int, limit: Int) async throws -> [Victim]
+
+    /// The most surplus of a live file that a server holds; nil when it holds none.
+    func maxSurplus(on server: ServerName) async throws -> Int?
 
     /// Least and most surplus over readable live files; nil when there is none.
     func surplusBounds() async throws -> ClosedRange<Int>?
@@ -368,10 +378,13 @@ public protocol ReplicaStore: Sendable {
     func addReplicas(_ changes: [ReplicaChange], view: ServerView) async throws -> [Bool]
 
     /// Gives copies up, each by one conditional update: still this blob on this server, surplus at least `minSurplus`, and
-    /// at least one other holder in `view.up`. One answer each: whether the server is gone from `replicas` by this call.
+    /// at least one other holder in `view.up`. The last is not asked of trash and old versions: when the last copy of one
+    /// goes, its document does too, and leaves a tombstone; with a removed file go its old versions.
+    /// One answer each: whether the server is gone from `replicas` by this call.
     func giveUp(_ changes: [ReplicaChange], minSurplus: [Int], view: ServerView) async throws -> [Bool]
 
-    /// Takes a server off files whose blob it says it has lost.
+    /// Takes a server off files, trash and old versions whose blob it says it has lost. Trash of which nothing is left
+    /// goes, as when it is given up.
     func loseReplicas(_ changes: [ReplicaChange], view: ServerView) async throws
 
     /// Sets k, readable and surplus of the next files held by `server` for the view's epoch: lowest surplus first when
@@ -379,10 +392,16 @@ public protocol ReplicaStore: Sendable {
     func recount(_ server: ServerName, from progress: RecountProgress, rising: Bool, limit: Int, view: ServerView)
         async throws -> RecountProgress
 
-    /// The live files whose current blob is one of these.
+    /// Enters copies that a server was found to hold, as `addReplicas` does, of trash and old versions too.
+    func adopt(_ changes: [ReplicaChange], view: ServerView) async throws -> [Bool]
+
+    /// What these blobs belong to, as of one moment; of those that are missing nothing is known.
+    func owners(of blobs: [BlobID]) async throws -> [BlobID: BlobOwner]
+
+    /// The live files whose current blob is one of these. Other blobs may still be in use: see `owners`.
     func files(withBlobs blobs: [BlobID]) async throws -> [BlobID: Entry]
 
-    /// Blobs that metadata places on a server, in order of their ids, in `after < id ≤ through`, at most `limit`.
+    /// Blobs that metadata places on a server, trash and old versions included, in order of their ids, in `after < id ≤ through`, at most `limit`.
     func blobs(on server: ServerName, after: BlobID?, through: BlobID?, limit: Int) async throws -> [ReplicaChange]
 
     /// Appends to the story of files: best effort, may be lost in a crash.
@@ -472,7 +491,7 @@ public protocol DeletionStore: Sendable {
     func tombstoned(_ blobs: [BlobID]) async throws -> Set<BlobID>
 
     /// Makes sure that blobs whose write was never committed never can be: afterwards a commit of one fails with
-    /// `.conflict`. Returns those it abandoned, or had before; the others are in use by live files.
+    /// `.conflict`. Returns those it abandoned, or had before; the others are in use by files, trash or old versions.
     func abandon(_ blobs: [BlobID]) async throws -> Set<BlobID>
 
     /// Drops tombstones that every server's last complete report (begun at `before` or later) has outlived.

@@ -89,10 +89,15 @@ private struct CommitTransaction {
     private struct Found {
         var entry: Entry
         var request: String?
+        /// Whether the present version is kept when another takes its place.
+        var isKept: Bool
 
         init(_ document: BSONDocument) throws {
             entry = try Documents.entry(document)
             request = document["request"]?.stringValue
+            isKept =
+                entry.content?.replicas.isEmpty == false
+                && Documents.formers(document).count < Limits.formerVersions
         }
 
         var outcome: CommitOutcome { CommitOutcome(entry: entry, created: entry.content?.version == 1) }
@@ -105,6 +110,7 @@ private struct CommitTransaction {
 
     private var inserts: [BSONDocument] = []
     private var overwrites: [WriteModel] = []
+    /// Files whose present version is not kept.
     private var overwritten: [Entry] = []
     private var touched: Set<FileID> = []
 
@@ -131,9 +137,10 @@ private struct CommitTransaction {
     private mutating func read(_ writes: [BlobCommit]) throws {
         let byParent = Dictionary(grouping: writes, by: \.place.parent)
         let ids = BSONValue.blobs(writes.map(\.blob))
-        // Parents, what has the names, and what has the blobs: three indexes, one command.
+        // Parents, what has the names, and what has or had the blobs: a few indexes, one command.
         var wanted: [BSONDocument] = [
             ["_id": ["$in": .array(byParent.keys.sorted().map { .id($0) })], "state": "live"], ["blob": ["$in": ids]],
+            ["former.blob": ["$in": ids]],
         ]
         for (parent, writes) in byParent {
             wanted.append([
@@ -160,6 +167,10 @@ private struct CommitTransaction {
             if let blob = found.entry.content?.blob, isBlob(blob) { blobs[blob] = .some(found) }
         } else if document["blob"] != nil {
             blobs[try document.blob("blob")] = .some(nil)
+        }
+        // What was overwritten or removed does not come back by a late commit.
+        for blob in try Documents.formers(document).map({ try $0.blob("blob") }) where isBlob(blob) {
+            blobs[blob] = .some(nil)
         }
     }
 
@@ -196,8 +207,8 @@ private struct CommitTransaction {
         ).with(replicas: write.replicas.withoutRepeats, view: view)
         guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
         if let existing {
-            overwritten.append(existing.entry)
-            overwrites.append(overwrite(existing.entry, with: entry, by: write))
+            if !existing.isKept { overwritten.append(existing.entry) }
+            overwrites.append(overwrite(existing, with: entry, by: write))
         } else {
             inserts.append(
                 Documents.live(entry, request: write.request, explicitN: write.explicitN != nil, changed: now))
@@ -206,7 +217,7 @@ private struct CommitTransaction {
         return CommitOutcome(entry: entry, created: existing == nil)
     }
 
-    private func overwrite(_ former: Entry, with entry: Entry, by write: BlobCommit) -> WriteModel {
+    private func overwrite(_ former: Found, with entry: Entry, by write: BlobCommit) -> WriteModel {
         var fields: BSONDocument = [
             "rev": .int64(entry.rev), "mode": .int(entry.mode), "attributes": .literal(.attributes(entry.attributes)),
         ]
@@ -220,8 +231,9 @@ private struct CommitTransaction {
             fields.append("replicas", .literal(.servers(content.replicas)))
         }
         if write.explicitN != nil { fields.append("policy", Documents.policy(true)) }
+        if former.isKept { fields.merge(Documents.keepingVersion(at: now)) }
         return .updateOne(
-            NamespaceTransaction.live(former.id).merging(["rev": .int64(former.rev)]),
+            NamespaceTransaction.live(former.entry.id).merging(["rev": .int64(former.entry.rev)]),
             Pipelines.setting(fields, view: view))
     }
 

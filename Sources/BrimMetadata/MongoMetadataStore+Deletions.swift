@@ -30,21 +30,36 @@ extension MongoMetadataStore {
     public func abandon(_ blobs: [BlobID]) async throws -> Set<BlobID> {
         let wanted = blobs.withoutRepeats
         guard !wanted.isEmpty else { return [] }
-        return try await translatingErrors("abandoning \(wanted.count) blobs") {
-            let now = clock()
-            let documents = zip(wanted, try await takeIDs(wanted.count)).map {
-                Documents.abandoned($0, id: $1, at: now)
-            }
-            do {
-                _ = try await collections.files.insertMany(documents, ordered: false)
-            } catch let error as MongoError where error.kind == .duplicateKey {
-                // Those that are in use, or abandoned already, stay as they are.
-            }
-            let abandoned = try await all(
-                ["blob": ["$in": .blobs(wanted)], "parent": .id(Documents.nowhere)], in: collections.files,
-                FindOptions(projection: ["blob": 1]))
-            return Set(try abandoned.map { try $0.blob("blob") })
+        var abandoned: Set<BlobID> = []
+        for wanted in wanted.chunks(of: 1000) {
+            abandoned.formUnion(
+                try await translatingErrors("abandoning \(wanted.count) blobs") {
+                    let (collections, now, ids) = (collections, clock(), try await takeIDs(wanted.count))
+                    return try await transaction { tx in
+                        try Self.abandon(wanted, ids: ids, now: now, in: tx.on(collections.files))
+                    }
+                })
         }
+        return abandoned
+    }
+
+    /// In a transaction, which sees all places where a blob can be at one moment: the unique index knows nothing of those
+    /// that wait in `former`. What is committed meanwhile makes the same key, and one of the two fails.
+    private static func abandon(
+        _ wanted: [BlobID], ids: [FileID], now: Timestamp, in files: MongoTransactionCollection
+    ) throws -> Set<BlobID> {
+        let filter: BSONValue = ["$in": .blobs(wanted)]
+        var abandoned: Set<BlobID> = []
+        var inUse: Set<BlobID> = []
+        for document in try files.find(["$or": [["blob": filter], ["former.blob": filter]]]) {
+            let isAbandoned = document["parent"] == .id(Documents.nowhere)
+            if isAbandoned { abandoned.insert(try document.blob("blob")) }
+            inUse.insert(try document.blob("blob"))
+            for version in Documents.formers(document) { inUse.insert(try version.blob("blob")) }
+        }
+        let free = zip(wanted, ids).filter { !inUse.contains($0.0) }
+        try files.insertMany(free.map { Documents.abandoned($0, id: $1, at: now) })
+        return abandoned.union(free.map(\.0)).intersection(wanted)
     }
 
     public func trimTombstones(before: Timestamp) async throws {

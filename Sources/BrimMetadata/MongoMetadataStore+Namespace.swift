@@ -94,22 +94,25 @@ extension MongoMetadataStore {
         }
     }
 
-    public func rename(_ id: FileID, from: EntryPlace, to: EntryPlace, replace: Bool) async throws -> Entry {
+    public func rename(
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+    ) async throws -> Entry {
         guard id != .root else { throw Refusal.root("renamed") }
         return try await translatingErrors("renaming '\(from.name)'") {
             let (collections, now) = (collections, clock())
             return try await transaction { tx in
-                try NamespaceTransaction(tx, collections, now: now).rename(id, from: from, to: to, replace: replace)
+                try NamespaceTransaction(tx, collections, now: now)
+                    .rename(id, from: from, to: to, path: path, replace: replace, view: view)
             }
         }
     }
 
-    public func remove(_ entries: [Entry]) async throws -> [BrimError?] {
-        guard !entries.isEmpty else { return [] }
-        return try await translatingErrors("removing \(entries.count) entries") {
+    public func remove(_ removals: [Removal], now isNow: Bool, view: ServerView) async throws -> [BrimError?] {
+        guard !removals.isEmpty else { return [] }
+        return try await translatingErrors("removing \(removals.count) entries") {
             let (collections, now) = (collections, clock())
             return try await transaction { tx in
-                try NamespaceTransaction(tx, collections, now: now).remove(entries)
+                try NamespaceTransaction(tx, collections, now: now).remove(removals, now: isNow, view: view)
             }
         }
     }
@@ -155,6 +158,7 @@ extension MongoMetadataStore {
                     "$group": [
                         "_id": .null, "files": ["$sum": 1], "bytes": ["$sum": "$size"],
                         "storedBytes": ["$sum": ["$multiply": ["$size", "$k"]]],
+                        "spareBytes": ["$sum": ["$multiply": ["$size", ["$max": [0, "$surplus"]]]]],
                     ]
                 ],
             ])
@@ -163,6 +167,7 @@ extension MongoMetadataStore {
                 summary.files = try sum.int64("files")
                 summary.bytes = try sum.int64("bytes")
                 summary.storedBytes = try sum.int64("storedBytes")
+                summary.spareBytes = try sum.int64("spareBytes")
             }
             summary.subdirectories = try await all(
                 children.merging(["type": "directory"]), in: collections.files, FindOptions(projection: ["_id": 1])

@@ -4,7 +4,7 @@ import MongoDriver
 
 extension MongoMetadataStore {
     /// Documents in one bulk, which bounds messages and transactions.
-    private static let chunk = 500
+    static let chunk = 500
 
     // MARK: Looking
 
@@ -30,6 +30,13 @@ extension MongoMetadataStore {
                     size: try document.int64("size"), surplus: try document.int("surplus"),
                     replicas: try document.servers("replicas"))
             }
+        }
+    }
+
+    public func maxSurplus(on server: ServerName) async throws -> Int? {
+        try await translatingErrors("finding the most surplus on '\(server)'") {
+            let holds: BSONDocument = ["replicas": .server(server), "surplus": ["$lt": .int(Trash.leastSurplus)]]
+            return try await aggregate(Pipelines.richest(holds: holds, limit: 1)).first?.int("surplus")
         }
     }
 
@@ -107,27 +114,39 @@ extension MongoMetadataStore {
 
     public func addReplicas(_ changes: [ReplicaChange], view: ServerView) async throws -> [Bool] {
         try await translatingErrors("entering \(changes.count) copies") {
-            var answers: [Bool] = []
-            for changes in changes.chunks(of: Self.chunk) {
-                _ = try await collections.files.bulkWrite(
-                    changes.map { .updateOne(Self.unchanged($0), Pipelines.adding($0.server, view: view)) })
-                // A bulk does not say which of its conditions held.
-                let filter: BSONDocument = ["blob": ["$in": .blobs(changes.map(\.blob))], "state": "live"]
-                var holders: [BlobID: (file: FileID, servers: [ServerName])] = [:]
-                for document in try await all(
-                    filter, in: collections.files, FindOptions(projection: ["blob": 1, "replicas": 1]))
-                {
-                    holders[try document.blob("blob")] = (
-                        FileID(try document.int64("_id")), try document.servers("replicas")
-                    )
-                }
-                answers += changes.map { change in
-                    guard let holder = holders[change.blob], holder.file == change.file else { return false }
-                    return holder.servers.contains(change.server)
-                }
-            }
-            return answers
+            try await add(changes, to: "live", view: view)
         }
+    }
+
+    public func adopt(_ changes: [ReplicaChange], view: ServerView) async throws -> [Bool] {
+        try await translatingErrors("adopting \(changes.count) copies") {
+            try await add(changes, to: Self.anyState, view: view)
+        }
+    }
+
+    static let anyState: BSONValue = ["$in": ["live", "trash", "old"]]
+
+    private func add(_ changes: [ReplicaChange], to state: BSONValue, view: ServerView) async throws -> [Bool] {
+        var answers: [Bool] = []
+        for changes in changes.chunks(of: Self.chunk) {
+            _ = try await collections.files.bulkWrite(
+                changes.map { .updateOne(Self.unchanged($0, state), Pipelines.adding($0.server, view: view)) })
+            // A bulk does not say which of its conditions held.
+            let filter: BSONDocument = ["blob": ["$in": .blobs(changes.map(\.blob))], "state": state]
+            var holders: [BlobID: (file: FileID, servers: [ServerName])] = [:]
+            for document in try await all(
+                filter, in: collections.files, FindOptions(projection: ["blob": 1, "replicas": 1]))
+            {
+                holders[try document.blob("blob")] = (
+                    FileID(try document.int64("_id")), try document.servers("replicas")
+                )
+            }
+            answers += changes.map { change in
+                guard let holder = holders[change.blob], holder.file == change.file else { return false }
+                return holder.servers.contains(change.server)
+            }
+        }
+        return answers
     }
 
     public func giveUp(_ changes: [ReplicaChange], minSurplus: [Int], view: ServerView) async throws -> [Bool] {
@@ -137,62 +156,85 @@ extension MongoMetadataStore {
         return try await translatingErrors("giving up \(changes.count) copies") {
             var answers: [Bool] = []
             for wanted in Array(zip(changes, minSurplus)).chunks(of: Self.chunk) {
-                let files = collections.files
+                let (collections, now) = (collections, clock())
                 // A transaction, since only it can tell which copies went by this call and not by another.
-                answers += try await transaction { tx in try Self.giveUp(wanted, view: view, in: tx.on(files)) }
+                answers += try await transaction { tx in
+                    try Self.giveUp(wanted, view: view, in: NamespaceTransaction(tx, collections, now: now))
+                }
             }
             return answers
         }
     }
 
     private static func giveUp(
-        _ wanted: [(change: ReplicaChange, minSurplus: Int)], view: ServerView, in files: MongoTransactionCollection
+        _ wanted: [(change: ReplicaChange, minSurplus: Int)], view: ServerView, in namespace: NamespaceTransaction
     ) throws -> [Bool] {
-        var contents: [BlobID: (file: FileID, content: FileContent)] = [:]
-        for document in try files.find(["blob": ["$in": .blobs(wanted.map(\.change.blob))], "state": "live"]) {
+        let files = namespace.files
+        var contents: [BlobID: (file: FileID, isLive: Bool, content: FileContent)] = [:]
+        for document in try files.find(["blob": ["$in": .blobs(wanted.map(\.change.blob))], "state": anyState]) {
             let content = try Documents.content(document)
-            contents[content.blob] = (FileID(try document.int64("_id")), content.with(view: view))
+            contents[content.blob] = (
+                FileID(try document.int64("_id")), document["state"] == "live", content.with(view: view)
+            )
         }
         var updates: [WriteModel] = []
+        var last: [ReplicaChange] = []
         let answers = wanted.map { change, minSurplus in
-            guard let (file, content) = contents[change.blob], file == change.file,
+            guard let (file, isLive, content) = contents[change.blob], file == change.file,
                 content.replicas.contains(change.server), content.surplus >= minSurplus
             else { return false }
             let others = content.replicas.filter { $0 != change.server }
-            // Never the last copy that can be read now.
-            guard others.contains(where: view.up.contains) else { return false }
-            contents[change.blob] = (file, content.with(replicas: others, view: view))
+            // Never the last copy that can be read now, unless it is in the trash.
+            guard !isLive || others.contains(where: view.up.contains) else { return false }
+            contents[change.blob] = (file, isLive, content.with(replicas: others, view: view))
+            if others.isEmpty {
+                last.append(change)
+                return true
+            }
+            let present: BSONDocument =
+                isLive
+                ? ["$all": [.server(change.server)], "$in": .servers(others.filter(view.up.contains))]
+                : ["$all": [.server(change.server)]]
+            let state: BSONValue = isLive ? "live" : .document(Documents.discardedStates)
             updates.append(
                 .updateOne(
-                    unchanged(change).merging([
-                        "replicas": [
-                            "$all": [.server(change.server)], "$in": .servers(others.filter(view.up.contains)),
-                        ]
-                    ]), Pipelines.removing(change.server, view: view)))
+                    unchanged(change, state)
+                        .merging(["replicas": .document(present)]), Pipelines.removing(change.server, view: view)))
             return true
         }
         guard try files.bulkWrite(updates).matched == updates.count else {
             throw BrimError(.conflict, "a file changed while a copy of it was given up")
         }
+        try namespace.giveUpLast(last)
         return answers
     }
 
     public func loseReplicas(_ changes: [ReplicaChange], view: ServerView) async throws {
         try await translatingErrors("removing \(changes.count) lost copies") {
             for changes in changes.chunks(of: Self.chunk) {
-                _ = try await collections.files.bulkWrite(
-                    changes.map {
-                        .updateOne(
-                            Self.unchanged($0).merging(["replicas": .server($0.server)]),
-                            Pipelines.removing($0.server, view: view))
-                    })
+                let (collections, now) = (collections, clock())
+                try await transaction { tx in
+                    let namespace = NamespaceTransaction(tx, collections, now: now)
+                    try namespace.files.bulkWrite(
+                        changes.map {
+                            .updateOne(
+                                Self.unchanged($0, Self.anyState).merging(["replicas": .server($0.server)]),
+                                Pipelines.removing($0.server, view: view))
+                        })
+                    let gone = try namespace.files.find(
+                        [
+                            "_id": ["$in": .array(changes.map { .id($0.file) })], "replicas": [],
+                            "state": .document(Documents.discardedStates), "discarded.at": ["$exists": true],
+                        ], FindOptions(projection: ["_id": 1]))
+                    _ = try namespace.bury(try gone.map { FileID(try $0.int64("_id")) })
+                }
             }
         }
     }
 
-    /// The file, on condition that it still is this blob and live.
-    private static func unchanged(_ change: ReplicaChange) -> BSONDocument {
-        ["_id": .id(change.file), "blob": .blob(change.blob), "state": "live"]
+    /// The file, on condition that it still is this blob, and in this state.
+    private static func unchanged(_ change: ReplicaChange, _ state: BSONValue) -> BSONDocument {
+        ["_id": .id(change.file), "blob": .blob(change.blob), "state": state]
     }
 
     public func recount(

@@ -59,17 +59,12 @@ struct NamespaceTransaction {
         try deletions.insertMany(tombstones)
     }
 
-    private func delete(_ entries: [Entry]) throws {
-        let ids = entries.map { BSONValue.id($0.id) }
-        guard try files.deleteMany(["_id": ["$in": .array(ids)], "state": "live"]) == entries.count else {
-            throw BrimError(.conflict, "an entry vanished while it was removed")
-        }
-        try bury(entries)
-    }
-
     // MARK: Rename
 
-    func rename(_ id: FileID, from: EntryPlace, to: EntryPlace, replace: Bool) throws -> Entry {
+    /// A file that is replaced becomes trash, removed from `path`.
+    func rename(
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+    ) throws -> Entry {
         guard let entry = try find(id), entry.parent == from.parent, entry.name == from.name else {
             throw Refusal.gone(from)
         }
@@ -82,7 +77,7 @@ struct NamespaceTransaction {
         if entry.type == .directory, try isBelow(to.parent, id) { throw Refusal.belowItself(from.name) }
         if let target = try find(to) {
             try checkReplacing(target, by: entry, at: to, replace: replace)
-            try delete([target])
+            try takeOut([Removal(target, path: path)], now: false, view: view)
         }
         try touch([from.parent, to.parent])
         var fields: BSONDocument = ["parent": .id(to.parent), "name": .string(to.name.text)]
@@ -117,46 +112,45 @@ struct NamespaceTransaction {
     // MARK: Remove
 
     /// One outcome per entry, nil for done; each sees what those before it did.
-    func remove(_ entries: [Entry]) throws -> [BrimError?] {
-        let ids = entries.map { BSONValue.id($0.id) }
+    func remove(_ removals: [Removal], now isNow: Bool, view: ServerView) throws -> [BrimError?] {
+        let ids = removals.map { BSONValue.id($0.entry.id) }
         var present: [FileID: Entry] = [:]
         for document in try files.find(["_id": ["$in": .array(ids)], "state": "live"]) {
             let entry = try Documents.entry(document)
             present[entry.id] = entry
         }
         var outcomes: [BrimError?] = []
-        var removing: [Entry] = []
-        for entry in entries {
-            let found = present[entry.id]
-            if let problem = try problem(removing: entry, found: found, after: &removing) {
+        var removing: [Removal] = []
+        /// Removes what has been gathered. Directories that are themselves removed later are written too; no harm.
+        func flush() throws {
+            guard !removing.isEmpty else { return }
+            let gone = Set(removing.map(\.entry.id))
+            try touch(Set(removing.compactMap(\.entry.parent)).subtracting(gone))
+            try takeOut(removing, now: isNow, view: view)
+            removing = []
+        }
+        for removal in removals {
+            let found = present[removal.entry.id]
+            if found?.type == .directory { try flush() }
+            if let problem = try problem(removing: removal.entry, found: found) {
                 outcomes.append(problem)
             } else if let found {
-                removing.append(found)
-                present[entry.id] = nil
+                removing.append(Removal(found, path: removal.path))
+                present[found.id] = nil
                 outcomes.append(nil)
             }
         }
-        try flush(&removing)
+        try flush()
         return outcomes
     }
 
-    private func problem(removing entry: Entry, found: Entry?, after removing: inout [Entry]) throws -> BrimError? {
+    private func problem(removing entry: Entry, found: Entry?) throws -> BrimError? {
         guard entry.id != .root else { return Refusal.root("removed") }
         guard let found else { return Refusal.gone(entry.id) }
         guard found.rev == entry.rev, found.parent == entry.parent, found.name == entry.name else {
             return Refusal.changed(entry.name)
         }
         guard found.type == .directory else { return nil }
-        try flush(&removing)
         return try isEmpty(entry.id) ? nil : Refusal.notEmpty(entry.name)
-    }
-
-    /// Removes what has been gathered. Directories that are themselves removed later are written too; no harm.
-    private func flush(_ removing: inout [Entry]) throws {
-        guard !removing.isEmpty else { return }
-        let gone = Set(removing.map(\.id))
-        try touch(Set(removing.compactMap(\.parent)).subtracting(gone))
-        try delete(removing)
-        removing = []
     }
 }

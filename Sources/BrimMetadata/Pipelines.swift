@@ -124,6 +124,23 @@ enum Pipelines {
         ["$sort": ["_id": 1]],
     ]
 
+    /// Everything in the trash: read from an index alone.
+    static let trash: BSONDocument = [
+        "state": .document(Documents.discardedStates), "discarded.at": ["$gt": Documents.beginning],
+    ]
+
+    /// How many documents there are in the trash, and the bytes of their counted copies.
+    static func trashTotals(_ match: BSONDocument?) -> [BSONDocument] {
+        [
+            ["$match": .document(match ?? trash)],
+            [
+                "$group": [
+                    "_id": .null, "files": ["$sum": 1], "bytes": ["$sum": ["$multiply": ["$k", "$size"]]],
+                ]
+            ],
+        ]
+    }
+
     // MARK: Views
 
     /// `db.neediest.find()`: the sizes that servers can take are constants, renewed when servers change.

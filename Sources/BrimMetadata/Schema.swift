@@ -3,7 +3,8 @@ import MongoDriver
 
 /// Collections, validators, indexes and views, created where missing at each start of a master.
 enum Schema {
-    /// Of the documents; a master refuses a database with a greater one.
+    /// Of the documents; a master refuses a database with a greater one. The fields `of`, `former` and `discarded` of
+    /// trash and old versions are optional and came later, without a new version.
     static let version: Int64 = 1
 
     struct Collection {
@@ -70,6 +71,16 @@ enum Schema {
             ["state": 1, "readable": 1, "surplus": 1, "size": 1], name: "surplus",
             partialFilterExpression: ["readable": ["$exists": true]]),
         IndexModel(["of": 1, "version": 1], name: "versions", partialFilterExpression: ["of": ["$exists": true]]),
+        // Versions just overwritten, whose blobs are not in the index of blobs until they have documents of their own.
+        IndexModel(["former.blob": 1], name: "former", partialFilterExpression: ["former.blob": ["$exists": true]]),
+        // Removed files by path, of one path the last removed first.
+        IndexModel(
+            ["discarded.path": 1, "discarded.at": -1, "_id": -1], name: "removed",
+            partialFilterExpression: ["discarded.path": ["$exists": true]]),
+        // The trash by age; its sums are read from this index alone.
+        IndexModel(
+            ["state": 1, "discarded.at": 1, "k": 1, "size": 1], name: "trash",
+            partialFilterExpression: ["discarded.at": ["$exists": true]]),
     ]
 
     // MARK: Validators
@@ -117,7 +128,10 @@ enum Schema {
                         "created": date, "modified": date, "changed": date, "rev": natural,
                         "attributes": ["bsonType": "object"], "target": string,
                         "version": natural, "blob": objectID, "size": natural, "checksum": string, "request": string,
-                        "former": ["bsonType": "array"], "n": integer, "k": natural, "surplus": integer,
+                        "former": ["bsonType": "array"], "of": integer,
+                        "discarded": object(
+                            required: ["at", "n"], ["at": date, "path": string, "n": integer, "policy": string]),
+                        "n": integer, "k": natural, "surplus": integer,
                         "readable": bool, "replicas": names, "policy": string,
                     ])),
             [

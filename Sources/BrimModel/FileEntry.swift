@@ -136,7 +136,7 @@ public struct FileContent: Sendable, Hashable {
     /// Bytes.
     public var size: Int64
     public var checksum: Checksum
-    /// Wanted copies, 1…`Limits.maxCopies`.
+    /// Wanted copies, 1…`Limits.maxCopies`; of what is in the trash, `Trash.n(at:)`.
     public var n: Int
     /// Counted copies.
     public var k: Int

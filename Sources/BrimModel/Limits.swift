@@ -26,6 +26,9 @@ public enum Limits {
     public static let pageEntries = 1000
     /// Blobs in one page of a server's report.
     public static let reportPageBlobs = 5000
+    /// Overwritten versions that wait in a file's document to become documents of their own; one that comes on top of
+    /// these is not kept.
+    public static let formerVersions = 200
     /// Items in one batch of orders to a slave.
     public static let orderBatch = 256
     /// Evictions that one copy may cost; a file that would need more waits.

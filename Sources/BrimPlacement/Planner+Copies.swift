@@ -75,14 +75,17 @@ extension Planner {
     }
 
     /// Copies that may be given up on a server, as they are now: with enough surplus, not part of a copy under way, and
-    /// with another holder that is up.
+    /// with another holder that is up. Of trash the last copy may go too.
     func victims(
         on server: ServerName, atLeast least: Int, from richest: [Victim], sparing spared: FileID? = nil
     ) -> [Victim] {
         richest.compactMap { listed in
             guard listed.file != spared, ledger.copies[listed.file] == nil,
                 let victim = ledger.current(listed, on: server), victim.surplus >= least,
-                victim.replicas.contains(where: { $0 != server && ledger.accounts[$0]?.server.receives == true })
+                Trash.isTrash(surplus: victim.surplus)
+                    || victim.replicas.contains(where: {
+                        $0 != server && ledger.accounts[$0]?.server.receives == true
+                    })
             else { return nil }
             return victim
         }

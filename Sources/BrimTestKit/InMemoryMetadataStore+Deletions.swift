@@ -15,8 +15,7 @@ extension InMemoryMetadataStore {
     }
 
     public func abandon(_ blobs: [BlobID]) -> Set<BlobID> {
-        let inUse = Set(files.map { $1.blob })
-        let free = Set(blobs).subtracting(inUse)
+        let free = Set(blobs).subtracting(owners(of: blobs).keys)
         for blob in free where abandoned[blob] == nil { abandoned[blob] = clock() }
         return free
     }

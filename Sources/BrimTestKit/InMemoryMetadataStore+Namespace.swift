@@ -62,16 +62,18 @@ extension InMemoryMetadataStore {
     private func commit(_ write: BlobCommit, view: ServerView) throws -> CommitOutcome {
         try Checks.commit(write)
         let sameBlob = records.values.first { $0.entry.content?.blob == write.blob }
+        let isKnown = !owners(of: [write.blob]).isEmpty
         if let sameBlob, sameBlob.request == write.request { return repeated(sameBlob) }
         let existing = places[write.place].flatMap { records[$0] }
         if let existing, existing.request == write.request { return repeated(existing) }
-        guard sameBlob == nil, abandoned[write.blob] == nil, tombstones[write.blob] == nil else {
+        guard !isKnown, abandoned[write.blob] == nil, tombstones[write.blob] == nil else {
             throw Refusal.blobTaken(write.blob)
         }
         try directory(of: write.place)
         if let existing, existing.entry.type != .file {
             throw Refusal.isDirectory(write.place.name, existing.entry.type)
         }
+        var overwritten = existing
         let former = existing?.entry.content
         try Checks.precondition(write.precondition, version: former?.version)
 
@@ -85,13 +87,16 @@ extension InMemoryMetadataStore {
         entry.rev += 1
         entry.mode = write.mode
         entry.modified = write.modified
+        if var former = overwritten {
+            discardVersion(of: &former)
+            overwritten = former
+        }
         entry.content = FileContent(
             version: (former?.version ?? 0) + 1, blob: write.blob, size: write.size, checksum: write.checksum,
             n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
         ).with(replicas: write.replicas.withoutRepeats, view: view)
         guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
-        if let existing { bury(existing.entry) }
-        let record = Record(entry: entry, request: write.request)
+        let record = Record(entry: entry, request: write.request, former: overwritten?.former ?? [])
         if existing == nil {
             insert(record, at: write.place)
         } else {
@@ -104,7 +109,9 @@ extension InMemoryMetadataStore {
         CommitOutcome(entry: record.entry, created: record.entry.content?.version == 1)
     }
 
-    public func rename(_ id: FileID, from: EntryPlace, to: EntryPlace, replace: Bool) throws -> Entry {
+    public func rename(
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+    ) throws -> Entry {
         guard id != .root else { throw Refusal.root("renamed") }
         guard let record = records[id], places[from] == id else { throw Refusal.gone(from) }
         if from == to { return record.entry }
@@ -119,7 +126,7 @@ extension InMemoryMetadataStore {
             case (_, .directory): throw Refusal.isDirectory(to.name, .directory)
             default: break
             }
-            delete(target)
+            takeOut(Removal(target, path: path), now: false, view: view)
         }
         var moved = record
         moved.entry.parent = to.parent
@@ -141,15 +148,16 @@ extension InMemoryMetadataStore {
         return false
     }
 
-    public func remove(_ entries: [Entry]) -> [BrimError?] {
-        entries.map { entry in
+    public func remove(_ removals: [Removal], now isNow: Bool, view: ServerView) -> [BrimError?] {
+        removals.map { removal in
+            let entry = removal.entry
             guard entry.id != .root else { return Refusal.root("removed") }
             guard let present = records[entry.id]?.entry else { return Refusal.gone(entry.id) }
             guard present.rev == entry.rev, present.parent == entry.parent, present.name == entry.name else {
                 return Refusal.changed(entry.name)
             }
             guard present.type != .directory || isEmpty(entry.id) else { return Refusal.notEmpty(entry.name) }
-            delete(present)
+            takeOut(Removal(present, path: removal.path), now: isNow, view: view)
             return nil
         }
     }
@@ -174,6 +182,7 @@ extension InMemoryMetadataStore {
             sum.files += 1
             sum.bytes += content.size
             sum.storedBytes += content.size * Int64(content.k)
+            sum.spareBytes += content.size * Int64(max(0, content.surplus))
         }
         sum.subdirectories.sort()
         return sum

@@ -18,13 +18,17 @@ extension InMemoryMetadataStore {
     public func refreshViews(brims: [Int64], maxCopies: Int) {}
 
     public func richest(on server: ServerName, minSurplus: Int, limit: Int) -> [Victim] {
-        files.lazy
+        documents.lazy
             .filter { $1.replicas.contains(server) && $1.surplus >= minSurplus }
             .map {
-                Victim(file: $0.id, blob: $1.blob, size: $1.size, surplus: $1.surplus, replicas: $1.replicas)
+                Victim(file: $0, blob: $1.blob, size: $1.size, surplus: $1.surplus, replicas: $1.replicas)
             }
             .sorted { ($0.surplus, $0.file) > ($1.surplus, $1.file) }
             .prefix(limit).map(\.self)
+    }
+
+    public func maxSurplus(on server: ServerName) -> Int? {
+        files.filter { $1.replicas.contains(server) }.map { $1.surplus }.max()
     }
 
     public func surplusBounds() -> ClosedRange<Int>? {
@@ -59,32 +63,92 @@ extension InMemoryMetadataStore {
         return changes.map { content($0)?.replicas.contains($0.server) ?? false }
     }
 
+    public func adopt(_ changes: [ReplicaChange], view: ServerView) -> [Bool] {
+        for change in changes {
+            guard let content = anyContent(change), !content.replicas.contains(change.server) else { continue }
+            set(change.file, content.with(replicas: content.replicas + [change.server], view: view))
+        }
+        return changes.map { anyContent($0)?.replicas.contains($0.server) ?? false }
+    }
+
     public func giveUp(_ changes: [ReplicaChange], minSurplus: [Int], view: ServerView) throws -> [Bool] {
         guard changes.count == minSurplus.count else {
             throw BrimError(.invalid, "\(changes.count) copies and \(minSurplus.count) bounds do not fit together")
         }
-        return zip(changes, minSurplus).map { change, least in
-            guard let content = content(change)?.with(view: view), content.replicas.contains(change.server),
-                content.surplus >= least
+        var last: Set<FileID> = []
+        let answers = zip(changes, minSurplus).map { change, least in
+            guard let content = anyContent(change)?.with(view: view), content.replicas.contains(change.server),
+                content.surplus >= least, !last.contains(change.file)
             else { return false }
             let others = content.replicas.filter { $0 != change.server }
-            guard others.contains(where: view.up.contains) else { return false }
-            records[change.file]?.entry.content = content.with(replicas: others, view: view)
+            guard records[change.file] == nil || others.contains(where: view.up.contains) else { return false }
+            if others.isEmpty {
+                last.insert(change.file)
+            } else {
+                set(change.file, content.with(replicas: others, view: view))
+            }
             return true
         }
+        for file in last { bury(file) }
+        return answers
     }
 
     public func loseReplicas(_ changes: [ReplicaChange], view: ServerView) {
         for change in changes {
-            guard let content = content(change), content.replicas.contains(change.server) else { continue }
-            records[change.file]?.entry.content = content.with(
-                replicas: content.replicas.filter { $0 != change.server }, view: view)
+            guard let content = anyContent(change), content.replicas.contains(change.server) else { continue }
+            let others = content.replicas.filter { $0 != change.server }
+            set(change.file, content.with(replicas: others, view: view))
+            if records[change.file] == nil, others.isEmpty { bury(change.file) }
         }
     }
 
-    /// What a file holds, if it still is the blob that the change is about.
+    /// What a live file holds, if it still is the blob that the change is about.
     private func content(_ change: ReplicaChange) -> FileContent? {
         records[change.file]?.entry.content.flatMap { $0.blob == change.blob ? $0 : nil }
+    }
+
+    /// The same of a removed file or an old version too.
+    private func anyContent(_ change: ReplicaChange) -> FileContent? {
+        let content =
+            records[change.file]?.entry.content ?? trash[change.file]?.entry.content
+            ?? olds[change.file]?.version.content
+        return content.flatMap { $0.blob == change.blob ? $0 : nil }
+    }
+
+    private func set(_ file: FileID, _ content: FileContent) {
+        if records[file] != nil {
+            records[file]?.entry.content = content
+        } else if trash[file] != nil {
+            trash[file]?.entry.content = content
+        } else {
+            olds[file]?.version.content = content
+        }
+    }
+
+    /// Everything that has a blob by itself: files, removed files, old versions.
+    private var documents: [(id: FileID, content: FileContent)] {
+        files.map { ($0.id, $1) }
+            + trash.values.compactMap { record in record.entry.content.map { (record.entry.id, $0) } }
+            + olds.map { ($0, $1.version.content) }
+    }
+
+    public func owners(of blobs: [BlobID]) -> [BlobID: BlobOwner] {
+        let wanted = Set(blobs)
+        var owners: [BlobID: BlobOwner] = [:]
+        func note(_ kind: BlobOwner.Kind, _ id: FileID, _ content: FileContent?) {
+            guard let content, wanted.contains(content.blob) else { return }
+            owners[content.blob] = BlobOwner(kind: kind, file: id, content: content)
+        }
+        for record in records.values {
+            note(.live, record.entry.id, record.entry.content)
+            for version in record.former { note(.former, record.entry.id, version.content) }
+        }
+        for record in trash.values {
+            note(.trash, record.entry.id, record.entry.content)
+            for version in record.former { note(.former, record.entry.id, version.content) }
+        }
+        for (id, old) in olds { note(.old, id, old.version.content) }
+        return owners
     }
 
     public func recount(
@@ -97,14 +161,14 @@ extension InMemoryMetadataStore {
             return (a.surplus, a.file) < (b.surplus, b.file)
         }
         let next =
-            files
+            documents
             .filter { $1.replicas.contains(server) }
-            .map { (position: RecountPosition(surplus: $1.surplus, file: $0.id), content: $1) }
+            .map { (position: RecountPosition(surplus: $1.surplus, file: $0), content: $1) }
             .filter { candidate in after.map { precedes($0, candidate.position) } ?? true }
             .sorted { precedes($0.position, $1.position) }
             .prefix(limit)
         for (position, content) in next {
-            records[position.file]?.entry.content = content.with(view: view)
+            set(position.file, content.with(view: view))
         }
         let result = RecountProgress(
             epoch: view.epoch, after: next.last?.position ?? after, finished: next.count < limit)
@@ -119,9 +183,9 @@ extension InMemoryMetadataStore {
     }
 
     public func blobs(on server: ServerName, after: BlobID?, through: BlobID?, limit: Int) -> [ReplicaChange] {
-        files.lazy
+        documents.lazy
             .filter { $1.replicas.contains(server) }
-            .map { ReplicaChange(file: $0.id, blob: $1.blob, server: server) }
+            .map { ReplicaChange(file: $0, blob: $1.blob, server: server) }
             .filter { change in (after.map { $0 < change.blob } ?? true) && (through.map { change.blob <= $0 } ?? true)
             }
             .sorted { $0.blob < $1.blob }

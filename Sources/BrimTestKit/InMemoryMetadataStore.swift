@@ -11,11 +11,26 @@ public actor InMemoryMetadataStore: MetadataStore {
         var servers: Set<ServerName>
     }
 
-    /// A live entry with what callers do not see.
+    /// A live or removed entry with what callers do not see.
     struct Record {
         var entry: Entry
         /// Of the last commit.
         var request: String?
+        var former: [FormerVersion] = []
+        /// Removed files only.
+        var removed: Removed?
+
+        struct Removed {
+            var path: String
+            var at: Timestamp
+            var formerN: Int
+        }
+    }
+
+    /// An old version.
+    struct Old {
+        var of: FileID
+        var version: FormerVersion
     }
 
     let clock: @Sendable () -> Timestamp
@@ -23,6 +38,8 @@ public actor InMemoryMetadataStore: MetadataStore {
     var lastID = FileID.root.rawValue
     var term: Int64 = 0
     var records: [FileID: Record] = [:]
+    var trash: [FileID: Record] = [:]
+    var olds: [FileID: Old] = [:]
     var places: [EntryPlace: FileID] = [:]
     var abandoned: [BlobID: Timestamp] = [:]
     var tombstones: [BlobID: Tombstone] = [:]
@@ -95,19 +112,55 @@ public actor InMemoryMetadataStore: MetadataStore {
         touch(place.parent)
     }
 
-    /// Takes an entry out, leaving a tombstone for its blob.
-    func delete(_ entry: Entry) {
-        records[entry.id] = nil
+    /// Takes an entry out of the namespace: a file that has copies becomes trash, unless `now`.
+    func takeOut(_ removal: Removal, now isNow: Bool, view: ServerView) {
+        let entry = removal.entry
         if let parent = entry.parent, let name = entry.name {
             places[EntryPlace(parent: parent, name: name)] = nil
             touch(parent)
         }
-        bury(entry)
+        guard var record = records.removeValue(forKey: entry.id), let content = entry.content else { return }
+        let at = clock()
+        record.entry.rev += 1
+        record.entry.content = content.with(n: Trash.n(at: at), view: view)
+        record.removed = Record.Removed(path: removal.path, at: at, formerN: content.n)
+        trash[entry.id] = record
+        if isNow || content.replicas.isEmpty { bury(entry.id) }
     }
 
-    /// Leaves a tombstone for the blob of an entry that is removed or overwritten.
-    func bury(_ entry: Entry) {
-        guard let content = entry.content else { return }
-        tombstones[content.blob] = Tombstone(at: clock(), file: entry.id, servers: Set(content.replicas))
+    /// Deletes a removed file with all its versions, or an old version, leaving tombstones.
+    @discardableResult
+    func bury(_ id: FileID) -> Purged {
+        var buried = Purged()
+        func bury(_ content: FileContent, of file: FileID) {
+            tombstones[content.blob] = Tombstone(at: clock(), file: file, servers: Set(content.replicas))
+            buried.files += 1
+            buried.bytes += content.size * Int64(content.replicas.count)
+        }
+        if let record = trash.removeValue(forKey: id) {
+            if let content = record.entry.content { bury(content, of: id) }
+            for version in record.former { bury(version.content, of: id) }
+            for (oldID, old) in olds where old.of == id {
+                bury(old.version.content, of: id)
+                olds[oldID] = nil
+            }
+        }
+        if let old = olds.removeValue(forKey: id) { bury(old.version.content, of: old.of) }
+        return buried
+    }
+
+    /// What a file holds becomes a former version, or leaves a tombstone where it cannot.
+    func discardVersion(of record: inout Record) {
+        guard var content = record.entry.content else { return }
+        guard !content.replicas.isEmpty, record.former.count < Limits.formerVersions else {
+            tombstones[content.blob] = Tombstone(
+                at: clock(), file: record.entry.id, servers: Set(content.replicas))
+            return
+        }
+        content.n = Trash.n(at: clock())
+        content.k = content.replicas.count
+        content.readable = true
+        record.former.append(
+            FormerVersion(content: content, modified: record.entry.modified, discarded: clock()))
     }
 }

@@ -62,9 +62,13 @@ public struct MetadataComparison {
         case ..<70: try await update()
         case ..<80: try await addReplica()
         case ..<88: try await giveUp()
-        case ..<91: try await lose()
-        case ..<94: try await changeView()
-        case ..<97: try await abandon()
+        case ..<90: try await lose()
+        case ..<91: try await settle()
+        case ..<93: try await undelete()
+        case ..<95: try await restore()
+        case ..<96: try await purge()
+        case ..<97: try await changeView()
+        case ..<98: try await abandon()
         default: try await finishDeletions()
         }
     }
@@ -124,7 +128,7 @@ public struct MetadataComparison {
 
     private mutating func rename() async throws {
         let (from, parent, name) = (anything(), directory(), try name())
-        let replace = Bool.random(probability: 0.7, using: &random)
+        let (replace, view) = (Bool.random(probability: 0.7, using: &random), view)
         try await both("renaming \(from) to \(parent)/\(name), \(replace)") { store in
             guard let entry = try await Self.find(from, in: store), let oldParent = entry.parent,
                 let oldName = entry.name,
@@ -133,21 +137,24 @@ public struct MetadataComparison {
             return Self.describe(
                 try await store.rename(
                     entry.id, from: EntryPlace(parent: oldParent, name: oldName),
-                    to: EntryPlace(parent: target.id, name: name), replace: replace))
+                    to: EntryPlace(parent: target.id, name: name), path: "\(parent)/\(name)", replace: replace,
+                    view: view))
         }
     }
 
     private mutating func remove() async throws {
         let victims = (0..<Int.random(in: 1...4, using: &random)).map { _ in anything() }
         let isStale = Bool.random(probability: 0.1, using: &random)
-        try await both("removing \(victims)") { store in
-            var entries: [Entry] = []
+        let (isNow, view) = (Bool.random(probability: 0.3, using: &random), view)
+        try await both("removing \(victims) \(isNow)") { store in
+            var entries: [Removal] = []
             for path in victims {
                 guard var entry = try await Self.find(path, in: store) else { continue }
                 if isStale { entry.rev += 1 }
-                entries.append(entry)
+                entries.append(Removal(entry, path: path.description))
             }
-            return try await store.remove(entries).map { $0?.code.rawValue ?? "done" }.joined(separator: " ")
+            return try await store.remove(entries, now: isNow, view: view).map { $0?.code.rawValue ?? "done" }.joined(
+                separator: " ")
         }
     }
 
@@ -187,6 +194,46 @@ public struct MetadataComparison {
             try await store.loseReplicas(try await Self.changes(path, names, in: store), view: view)
             return ""
         }
+    }
+
+    private mutating func settle() async throws {
+        let view = view
+        try await both("settling") { "\(try await $0.settleVersions(of: nil, limit: 1000, view: view))" }
+    }
+
+    private mutating func undelete() async throws {
+        let (parent, name, view) = (directory(), try name(), view)
+        let choice = Int.random(in: 0..<100, using: &random)
+        try await both("undeleting to \(parent)/\(name)") { store in
+            let removed = try await store.removedFiles(.below("/"), after: nil, limit: 1000)
+            guard !removed.isEmpty, let directory = try await Self.find(parent, in: store) else { return "nothing" }
+            return Self.describe(
+                try await store.undelete(
+                    removed[choice % removed.count].entry.id, to: EntryPlace(parent: directory.id, name: name),
+                    view: view))
+        }
+    }
+
+    private mutating func restore() async throws {
+        let (path, view) = (anything(), view)
+        let back = Int64.random(in: 0...2, using: &random)
+        try await both("restoring \(path), \(back) versions back") { store in
+            guard let entry = try await Self.find(path, in: store), let version = entry.content.map({ $0.version - back })
+            else { return "nothing" }
+            return Self.describe(try await store.restore(version, of: entry.id, view: view))
+        }
+    }
+
+    private mutating func purge() async throws {
+        let path = anything().description
+        let scope: PurgeScope =
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: .all(trash: true, versions: false)
+            case 1: .all(trash: false, versions: true)
+            case 2: .removed(.below(path))
+            default: .removed(.at(path))
+            }
+        try await both("purging \(scope)") { "\(try await $0.purge(scope, before: nil, limit: 1000))" }
     }
 
     /// Publishes other sets and recounts every server, some pieces at a time.
@@ -327,6 +374,17 @@ public struct MetadataComparison {
                 lines += try await store.pendingDeletions(on: name, limit: 1000).map { "\($0)" }
             }
             lines.append("\(try await store.tombstoned(blobs).sorted())")
+            for file in try await store.removedFiles(.below("/"), after: nil, limit: 1000) {
+                lines.append("\(file.path) \(file.removed) \(file.formerN) \(Self.describe(file.entry))")
+                lines += try await store.formerVersions(of: file.entry.id, before: nil, limit: 1000).map { "\($0)" }
+            }
+            for entry in try await ConformanceFixture(store).tree().values.sorted(by: { $0.id < $1.id }) {
+                lines += try await store.formerVersions(of: entry.id, before: nil, limit: 1000).map { "\($0)" }
+            }
+            for (blob, owner) in try await store.owners(of: blobs).sorted(by: { $0.key < $1.key }) {
+                lines.append("\(blob) \(owner.kind) \(owner.content)")
+            }
+            lines.append("\(try await store.trashTotals(nil))")
             lines.append("\(try await store.histogram()) \(String(describing: try await store.surplusBounds()))")
             return lines.joined(separator: "\n")
         }

@@ -19,7 +19,7 @@ extension MetadataConformance {
             try expectEqual(try await f.current(outcome.entry), outcome.entry)
             try expectEqual(try await f.store.files(withBlobs: [write.blob]), [write.blob: outcome.entry])
         },
-        MetadataConformance("overwrite keeps id, attributes and n; raises version and rev; leaves a tombstone") { f in
+        MetadataConformance("overwrite keeps id, attributes, n and the former version; raises version and rev") { f in
             let first = try await f.commit(f.write("f", n: 5, attributes: ["a": .int(1), "b": .int(1)]))[0].entry
             let write = try f.write("f", size: 0, on: [f.charlie], attributes: ["b": .int(2)])
             let second = try await f.commit(write)[0]
@@ -35,8 +35,8 @@ extension MetadataConformance {
                     replicas: [f.charlie]))
             try expectEqual(try await f.current(first), second.entry)
             let former = try f.change(first, f.alpha).blob
-            try expectEqual(try await f.store.pendingDeletions(on: f.alpha, limit: 9), [former])
-            try expectEqual(try await f.store.pendingDeletions(on: f.charlie, limit: 9), [])
+            try expectEqual(try await f.owner(former)?.kind, .former)
+            try expectEqual(try await f.store.pendingDeletions(on: f.alpha, limit: 9), [])
             try expectEqual(try await f.commit(f.write("f", n: 1))[0].entry.content?.n, 1)
         },
         MetadataConformance("asked again, a commit has no second effect") { f in
@@ -52,7 +52,7 @@ extension MetadataConformance {
             _ = try await f.commit(f.write("g"))
             try await expectError(.conflict) { _ = try await f.commit(write) }
             let other = try f.write("h")
-            try expectEqual(try await f.store.remove([f.commit(other)[0].entry]), [nil])
+            try expectEqual(try await f.remove([f.commit(other)[0].entry]), [nil])
             try await expectError(.conflict) { _ = try await f.commit(other) }
             try expectEqual(try await f.names(), ["g"])
         },
@@ -77,7 +77,7 @@ extension MetadataConformance {
             let directory = try await f.directory("d")
             _ = try await f.symlink("l", to: "x")
             let gone = try await f.directory("gone")
-            _ = try await f.store.remove([gone])
+            _ = try await f.remove([gone])
             let file = try await f.file("file")
             let writes = [
                 try f.write("d"), try f.write("l"), try f.write("x", in: gone.id), try f.write("x", in: file.id),
@@ -101,8 +101,8 @@ extension MetadataConformance {
             try expectEqual(outcomes.prefix(3).map { $0.entry.content?.version }, [1, 2, 3])
             let file = try await f.current(outcomes[0].entry)
             try expectEqual(file.content?.size, 3)
-            let dead = Set(writes.prefix(2).map(\.blob))
-            try expectEqual(try await f.store.tombstoned(writes.map(\.blob)), dead)
+            let former = try await f.store.formerVersions(of: file.id, before: nil, limit: 9)
+            try expectEqual(former.map(\.content.blob), [writes[1].blob, writes[0].blob])
         },
         MetadataConformance("a blob belongs to one file") { f in
             let first = try f.write("f")
@@ -123,7 +123,9 @@ extension MetadataConformance {
             }
             try expectEqual(outcomes.count { $0.created }, 1, "creators")
             try expectEqual(Set(outcomes.compactMap { $0.entry.content?.version }), Set(1...8))
-            try expectEqual(try await f.store.tombstoned(writes.map(\.blob)).count, 7)
+            let owners = try await f.store.owners(of: writes.map(\.blob))
+            try expectEqual(owners.values.count { $0.kind == .former }, 7)
+            try expectEqual(owners.values.count { $0.kind == .live }, 1)
         },
         MetadataConformance("a large batch, with one that fails") { f in
             var writes = try (0..<300).map { try f.write("f\($0)") }

@@ -86,7 +86,7 @@ extension MetadataConformance {
             try await f.file("b", size: 2, on: [f.alpha], n: 3)
             let removed = try await f.file("c", size: 9, on: [f.alpha, f.bravo, f.charlie], n: 1)
             try expectEqual(try await f.store.surplusBounds(), -2...2)
-            try expectEqual(try await f.store.remove([removed]), [nil])
+            try expectEqual(try await f.remove([removed]), [nil])
             try await f.file("d", size: 3, on: [f.alpha, f.bravo], n: 1)
             try await f.directory("directory")
             _ = try await f.store.abandon([f.blob()])

@@ -11,7 +11,7 @@ extension MetadataConformance {
             let b = try await f.file("b", on: [f.alpha, f.delta])
             let blobs = try [a, b].map { try f.change($0, f.alpha).blob }
             try expectEqual(try await f.store.tombstoned(blobs), [])
-            try expectEqual(try await f.store.remove([a, b]).map { $0?.code }, [nil, nil])
+            try expectEqual(try await f.remove([a, b], now: true).map { $0?.code }, [nil, nil])
             try expectEqual(try await f.store.tombstoned(blobs + [f.blob()]), Set(blobs))
             try expectEqual(try await f.store.pendingDeletions(on: f.alpha, limit: 9), blobs)
             try expectEqual(try await f.store.pendingDeletions(on: f.alpha, limit: 1), [blobs[0]])
@@ -30,7 +30,7 @@ extension MetadataConformance {
             let removed = try await f.file("removed")
             let removedBlob = try f.change(removed, f.alpha).blob
             _ = try await f.commit(early)
-            _ = try await f.store.remove([removed])
+            _ = try await f.remove([removed], now: true)
             let wanted = [early.blob, late.blob, late.blob, removedBlob]
             try expectEqual(try await f.store.abandon(wanted), [late.blob, removedBlob])
             try expectEqual(try await f.store.abandon([late.blob]), [late.blob])
@@ -59,7 +59,7 @@ extension MetadataConformance {
             try await f.join(f.bravo)
             let file = try await f.file("f", on: [f.alpha, f.delta])
             let blob = try f.change(file, f.alpha).blob
-            _ = try await f.store.remove([file])
+            _ = try await f.remove([file], now: true)
             func trimmed(before: Timestamp) async throws -> Bool {
                 try await f.store.trimTombstones(before: before)
                 let left = try await f.store.tombstoned([blob])
@@ -80,7 +80,7 @@ extension MetadataConformance {
             try await f.store.noteReport(f.alpha, at: future)
             let file = try await f.file("f", on: [f.alpha])
             let blob = try f.change(file, f.alpha).blob
-            _ = try await f.store.remove([file])
+            _ = try await f.remove([file], now: true)
             try await f.store.trimTombstones(before: future)
             try expectEqual(try await f.store.tombstoned([blob]), [blob])
             try await f.store.deletionsDone(on: f.alpha, [blob])

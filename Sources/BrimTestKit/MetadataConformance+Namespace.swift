@@ -30,7 +30,7 @@ extension MetadataConformance {
         MetadataConformance("create under what is no directory") { f in
             try await expectError(.notFound) { _ = try await f.directory("x", in: FileID(999_999)) }
             let gone = try await f.directory("gone")
-            try expectEqual(try await f.store.remove([gone]), [nil])
+            try expectEqual(try await f.remove([gone]), [nil])
             try await expectError(.notFound) { _ = try await f.directory("x", in: gone.id) }
             let file = try await f.file("file")
             try await expectError(.notDirectory) { _ = try await f.directory("x", in: file.id) }
@@ -94,9 +94,7 @@ extension MetadataConformance {
             let c = try await f.file("c", in: b.id)
             try expectEqual(try await ids("/a/b/c"), [.root, a.id, b.id, c.id])
             try expectEqual(try await ids("/a/b/c"), [.root, a.id, b.id, c.id])
-            let moved = EntryPlace(parent: .root, name: try EntryName("z"))
-            _ = try await f.store.rename(
-                b.id, from: EntryPlace(parent: a.id, name: try EntryName("b")), to: moved, replace: false)
+            _ = try await f.rename(b, to: "z")
             try expectEqual(try await ids("/a/b/c"), [.root, a.id])
             try expectEqual(try await ids("/z/c"), [.root, b.id, c.id])
             let again = try await f.directory("b", in: a.id)
@@ -117,7 +115,7 @@ extension MetadataConformance {
             let file = try await f.file("f", in: directory.id)
             let link = try await f.symlink("l", to: "f")
             func codes(_ entries: [Entry]) async throws -> [BrimError.Code?] {
-                try await f.store.remove(entries).map { $0?.code }
+                try await f.remove(entries).map { $0?.code }
             }
             let root = try await f.current(directory)
             try expectEqual(try await codes([root]), [.notEmpty])
@@ -135,7 +133,7 @@ extension MetadataConformance {
         MetadataConformance("making and removing entries does not change their directory's rev") { f in
             let directory = try await f.directory("d")
             let file = try await f.file("f", in: directory.id)
-            try expectEqual(try await f.store.remove([file, directory]).map { $0?.code }, [nil, nil])
+            try expectEqual(try await f.remove([file, directory]).map { $0?.code }, [nil, nil])
         },
         MetadataConformance("update: n, attributes, mode, time; rev rises") { f in
             let file = try await f.file("f", n: 2)
@@ -211,7 +209,9 @@ extension MetadataConformance {
             let moved = try await f.rename(file, to: "g", replace: true)
             try expectEqual(try await f.store.entry(target.id), nil)
             let former = try f.change(target, f.alpha).blob
-            try expectEqual(try await f.store.tombstoned([former]), [former])
+            try expectEqual(try await f.owner(former)?.kind, .trash)
+            let removed = try await f.store.removedFiles(.at("/g"), after: nil, limit: 9)
+            try expectEqual(removed.map(\.entry.id), [target.id])
             _ = try await f.symlink("l", to: "x")
             _ = try await f.rename(moved, to: "l", replace: true)
             try expectEqual(try await f.names(), ["l"])
@@ -242,7 +242,8 @@ extension MetadataConformance {
             let file = try await f.file("file")
             try await expectError(.notDirectory) { _ = try await f.rename(a, to: "x", in: file.id) }
             try await expectError(.invalid) {
-                _ = try await f.store.rename(.root, from: f.place("a"), to: f.place("z"), replace: false)
+                _ = try await f.store.rename(
+                    .root, from: f.place("a"), to: f.place("z"), path: "/z", replace: false, view: f.view)
             }
             try expectEqual(try await f.rename(c, to: "c").parent, .root)
         },
@@ -263,7 +264,7 @@ extension MetadataConformance {
         MetadataConformance("rmdir against create leaves no orphan") { f in
             for round in 0..<6 {
                 let directory = try await f.directory("d\(round)")
-                async let removed = f.store.remove([directory])
+                async let removed = f.remove([directory])
                 async let made: Void = discardingConflicts([.notFound]) { [f] in
                     _ = try await f.directory("inside", in: directory.id)
                 }

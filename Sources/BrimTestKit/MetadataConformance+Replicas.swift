@@ -27,7 +27,7 @@ extension MetadataConformance {
             let file = try await f.file("f", on: [f.alpha])
             _ = try await f.commit(f.write("f", on: [f.alpha]))
             let removed = try await f.file("g", on: [f.alpha])
-            _ = try await f.store.remove([removed])
+            _ = try await f.remove([removed])
             let changes = [try f.change(file, f.bravo), try f.change(removed, f.bravo)]
             try expectEqual(try await f.store.addReplicas(changes, view: f.view), [false, false])
             try expectEqual(try await f.content(file).replicas, [f.alpha])
@@ -150,7 +150,7 @@ extension MetadataConformance {
             let first = try await f.file("f")
             let second = try await f.commit(f.write("f"))[0].entry
             let removed = try await f.file("g")
-            _ = try await f.store.remove([removed])
+            _ = try await f.remove([removed])
             let blobs = try [first, second, removed].map { try f.change($0, f.alpha).blob }
             try expectEqual(try await f.store.files(withBlobs: blobs + [f.blob()]), [blobs[1]: second])
             try expectEqual(try await f.store.files(withBlobs: []), [:])

@@ -22,8 +22,7 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
 
     /// All checks.
     public static let all =
-        namespace + renames + commits + servers + lifecycle + replicas + decisions
-        + deletions
+        namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions
 }
 
 /// Where a store differs from what it must do.
@@ -153,8 +152,23 @@ struct ConformanceFixture {
             throw ConformanceFailure(description: "\(entry.id) has no name")
         }
         return try await store.rename(
-            entry.id, from: EntryPlace(parent: from, name: formerName), to: place(name, in: parent), replace: replace)
+            entry.id, from: EntryPlace(parent: from, name: formerName), to: place(name, in: parent), path: "/" + name,
+            replace: replace, view: view)
     }
+
+    /// Removes entries as if all were in the root.
+    @discardableResult
+    func remove(_ entries: [Entry], now: Bool = false) async throws -> [BrimError?] {
+        try await store.remove(
+            entries.map { Removal($0, path: "/" + ($0.name?.text ?? "")) }, now: now, view: view)
+    }
+
+    /// Gives all former versions documents of their own.
+    func settle() async throws {
+        while try await store.settleVersions(of: nil, limit: 10, view: view) > 0 {}
+    }
+
+    func owner(_ blob: BlobID) async throws -> BlobOwner? { try await store.owners(of: [blob])[blob] }
 
     @discardableResult
     func join(
@@ -199,8 +213,15 @@ struct ConformanceFixture {
         return found
     }
 
-    /// k, readable and surplus of every file are what follows from its replicas and the view.
+    /// k, readable and surplus of every file, removed ones too, are what follows from its replicas and the view.
     func checkCounts() async throws {
+        for file in try await store.removedFiles(.below("/"), after: nil, limit: 10_000) {
+            guard let content = file.entry.content else { continue }
+            try expectEqual(
+                content.k, content.replicas.count { view.counted.contains($0) }, "k of removed \(file.path)")
+            try expectEqual(content.readable, content.replicas.contains { view.readable.contains($0) }, file.path)
+            try expect(Trash.isTrash(surplus: content.surplus), "the surplus of removed \(file.path) is that of trash")
+        }
         for (path, entry) in try await tree() {
             guard let content = entry.content else { continue }
             try expectEqual(content.k, content.replicas.count { view.counted.contains($0) }, "k of \(path)")

@@ -29,7 +29,8 @@ struct Brim: AsyncParsableCommand {
                 subcommands: [
                     PutCommand.self, GetCommand.self, CatCommand.self, LsCommand.self, StatCommand.self,
                     MkdirCommand.self, MvCommand.self, RmCommand.self, DuCommand.self, WhereCommand.self,
-                    SetCommand.self,
+                    SetCommand.self, VersionsCommand.self, RestoreCommand.self, UndeleteCommand.self,
+                    PurgeCommand.self,
                 ]),
             CommandGroup(
                 name: "The swarm",

@@ -62,6 +62,11 @@ import Testing
         #expect(reply.directories == 11)
         #expect(await code { _ = try await fixture.namespace.stat(tree) } == .notFound)
         let alpha = try ServerName(validating: "alpha")
+        #expect(try await fixture.store.pendingDeletions(on: alpha, limit: 100) == [])
+        let trash = try await fixture.namespace.trash(tree, after: nil, limit: 100)
+        #expect(trash.entries.map(\.path).contains("/tree/d3/e/f13") && trash.entries.count == 25)
+        #expect(try await fixture.namespace.undelete(tree, to: nil, recursive: true).files == 25)
+        #expect(try await fixture.namespace.remove(tree, recursive: true, now: true).files == 25)
         #expect(try await fixture.store.pendingDeletions(on: alpha, limit: 100).count == 25)
         #expect(await code { _ = try await fixture.namespace.remove(.root, recursive: true) } == .invalid)
     }
@@ -81,7 +86,15 @@ import Testing
         try await fixture.file("/t/a", on: ["alpha", "bravo"], size: 10)
         try await fixture.file("/t/u/b", on: ["alpha"], size: 5)
         let usage = try await fixture.namespace.usage(try path("/t"))
-        #expect(usage == UsageReply(path: "/t", files: 2, directories: 2, bytes: 15, storedBytes: 25))
+        #expect(
+            usage
+                == UsageReply(
+                    path: "/t", files: 2, directories: 2, bytes: 15, storedBytes: 25, spareBytes: 10, trashBytes: 0))
+        _ = try await fixture.namespace.remove(try path("/t/a"), recursive: false)
+        #expect(
+            try await fixture.namespace.usage(try path("/t"))
+                == UsageReply(
+                    path: "/t", files: 1, directories: 2, bytes: 5, storedBytes: 5, spareBytes: 0, trashBytes: 20))
     }
 
     @Test func checksWhatIsChanged() async throws {

@@ -19,7 +19,8 @@ import Testing
         let wrong = try await fixture.file("/wrong", on: ["bravo"])
         let missing = try await fixture.file("/missing", on: ["alpha"])
         let removed = try await fixture.file("/removed", on: ["alpha"])
-        _ = try await fixture.namespace.remove(try BrimPath(parsing: "/removed"), recursive: false)
+        _ = try await fixture.namespace.remove(
+            try BrimPath(parsing: "/removed"), recursive: false, now: true)
         let stranger = fixture.stranger()
 
         let reply = try await fixture.reconciler.reconcile(
@@ -36,6 +37,33 @@ import Testing
         #expect(adopted?.replicas.map(\.rawValue).sorted() == ["alpha", "bravo"])
         #expect(adopted?.surplus == 1)
         #expect(try await fixture.store.entry(wrong.id)?.content?.replicas.map(\.rawValue) == ["bravo"])
+    }
+
+    @Test func keepsAndAdoptsWhatIsInTheTrash() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        let removed = try await fixture.file("/removed", on: ["alpha"])
+        let overwritten = try await fixture.file("/f", on: ["alpha"])
+        _ = try await fixture.file("/f", on: ["alpha"])
+        _ = try await fixture.namespace.remove(try BrimPath(parsing: "/removed"), recursive: false)
+        let blobs = [removed, overwritten].compactMap(\.content?.blob)
+        let bravo = try ServerName(validating: "bravo")
+        // Pending on the one, forgotten on the other.
+        let known = try await fixture.reconciler.settle(
+            try [removed, overwritten].map { try fixture.report($0, confirmed: false) },
+            on: try ServerName(validating: "alpha"))
+        #expect(Set(known.confirm) == Set(blobs) && known.delete == [])
+        let reply = try await fixture.reconciler.reconcile(
+            try page(try [removed, overwritten].map { try fixture.report($0) }, from: "bravo"))
+        #expect(Set(reply.confirm) == Set(blobs) && reply.delete == [] && reply.check == [])
+        let owners = try await fixture.store.owners(of: blobs)
+        #expect(blobs.map { owners[$0]?.kind } == [.trash, .old])
+        #expect(owners.values.allSatisfy { $0.content.replicas.contains(bravo) })
+        // The last copies are lost, and with them what was kept.
+        for server in ["alpha", "bravo"] {
+            try await fixture.reconciler.lose(blobs, on: try ServerName(validating: server))
+        }
+        #expect(try await fixture.store.owners(of: blobs) == [:])
+        #expect(try await fixture.store.tombstoned(blobs) == Set(blobs))
     }
 
     @Test func neverCommitsWhatItSettledAsUnknown() async throws {

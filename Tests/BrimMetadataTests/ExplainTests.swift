@@ -20,6 +20,7 @@ import Testing
             try await Self.leaving(store)
             try await Self.sums(store)
             try await Self.names(store)
+            try await Self.trash(store)
         }
     }
 
@@ -102,6 +103,56 @@ import Testing
         let page = try await store.collections.files.explainFind(
             ["state": "live", "parent": 1, "name": ["$gt": "file-5"]], FindOptions(sort: ["name": 1], limit: 100))
         Plan(page).expectIndexed("a page of a directory", documents: 100, keys: 101)
+    }
+
+    /// A thousandth of the files is removed, and as many former versions wait.
+    private static func trash(_ store: MongoMetadataStore) async throws {
+        let files = store.collections.files
+        let view = ServerView(epoch: 1, counted: [], readable: [], up: [])
+        let thousandth: BSONDocument = ["$expr": ["$eq": [["$mod": ["$_id", 1000]], 5]]]
+        _ = try await files.updateMany(
+            thousandth.merging(["type": "file"]),
+            Pipelines.setting(
+                Documents.keepingVersion(at: .now).merging(
+                    Documents.trashing(path: "/x", at: Timestamp(seconds: 1_800_000_000, nanoseconds: 0))), view: view))
+        _ = try await files.updateMany(
+            ["state": "trash"], [["$set": ["discarded.path": ["$concat": ["/removed/", "$name"]]]]])
+        let count = Self.files / 1000
+        #expect(try await files.countDocuments(["state": "trash"]) == count)
+
+        func find(_ what: String, _ filter: BSONDocument, _ options: FindOptions, documents: Int, keys: Int)
+            async throws
+        {
+            Plan(try await files.explainFind(filter, options)).expectIndexed(what, documents: documents, keys: keys)
+        }
+        let sort: BSONDocument = ["discarded.path": 1, "discarded.at": -1, "_id": -1]
+        try await find(
+            "removed files of a path", MongoMetadataStore.removed(.at("/removed/file-5"), after: nil),
+            FindOptions(sort: sort, limit: 10), documents: 1, keys: 2)
+        let first = try await store.removedFiles(.below("/removed"), after: nil, limit: 20)
+        try await find(
+            "a page of removed files",
+            MongoMetadataStore.removed(.below("/removed"), after: first.last?.position),
+            FindOptions(sort: sort, limit: 20), documents: 25, keys: 30)
+        try await find(
+            "a purge", MongoMetadataStore.filter(.all(trash: true, versions: true), .now) ?? [:],
+            FindOptions(limit: 20), documents: 20, keys: 25)
+        let ids = BSONValue.array((0..<20).map { .int64(Int64($0)) })
+        try await find(
+            "old versions", ["of": ["$in": ids], "state": "old"], FindOptions(), documents: 0, keys: 21)
+        try await find(
+            "waiting versions", MongoMetadataStore.waiting(nil), FindOptions(limit: 20, hint: "former"), documents: 20,
+            keys: 25)
+        let blobs = try await files.find([:], FindOptions(limit: 20, projection: ["blob": 1])).toArray()
+        let wanted: BSONValue = ["$in": .array(blobs.compactMap { $0["blob"] })]
+        try await find(
+            "what has blobs", ["$or": [["blob": wanted], ["former.blob": wanted]]], FindOptions(), documents: 40,
+            keys: 90)
+        let totals = Plan(try await files.explainAggregate(Pipelines.trashTotals(nil)))
+        totals.expectIndexed("the sums of the trash", documents: 0, keys: count + 10)
+        let holds: BSONDocument = ["replicas": "alpha", "surplus": ["$lt": .int(Trash.leastSurplus)]]
+        let most = Plan(try await files.explainAggregate(Pipelines.richest(holds: holds, limit: 1)))
+        most.expectIndexed("the most surplus on a server", documents: 1, keys: 2)
     }
 
     /// Fills the store on the server itself: file i is unreachable, capped or able to take a copy by i modulo 3.

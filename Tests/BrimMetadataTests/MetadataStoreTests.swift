@@ -28,11 +28,12 @@ import Testing
             let memory = InMemoryMetadataStore(clock: { clock.now })
             _ = try await memory.prepare(passwordProof: "proof")
             var comparison = try MetadataComparison(memory, mongo, clock: clock, seed: seed)
-            try await comparison.run(steps: 300)
+            try await comparison.run(steps: 400)
             // What a fresh seed reaches is chance; the fixed ones reach every kind of step.
             guard Self.fixedSeeds.contains(seed) else { return }
             for step in [
                 "committing", "creating", "renaming", "removing", "updating", "copying", "giving", "recounting",
+                "settling", "undeleting", "restoring", "purging",
             ] {
                 #expect(comparison.effective[step, default: 0] > 0, "\(comparison.effective)")
             }

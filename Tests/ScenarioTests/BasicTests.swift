@@ -31,7 +31,7 @@ extension ScenarioTests {
                 }
                 try await swarm.waitUntilConsistent(["/music/song.mp3": song])
 
-                try await swarm.brim("rm", "/music/song.mp3")
+                try await swarm.brim("rm", "--now", "/music/song.mp3")
                 #expect(try await !swarm.exists("/music/song.mp3"))
                 try await swarm.waitFor("both disks empty") {
                     try swarm.blobs(on: "alpha").isEmpty && swarm.blobs(on: "bravo").isEmpty
@@ -150,7 +150,7 @@ extension ScenarioTests {
                 let second = try await swarm.stat("/f")
                 #expect(second.version == 2 && second.size == 10)
                 #expect(second.id == first.id && second.blob != first.blob && second.checksum != first.checksum)
-                // The bytes of the first version leave both disks.
+                // The bytes of the first version stay on both disks, as an old version.
                 try await swarm.waitUntilConsistent(["/f": Data("the second".utf8)])
 
                 try await swarm.brim("set", "/f", "n=1", "popularity=9", "artist=Björk", "rating=4.5", "live=true")
@@ -199,8 +199,12 @@ extension ScenarioTests {
                     #expect(try await swarm.stat(path).version == 2)
                     contents[path] = winner
                 }
-                // The losers' bytes are gone from the disks.
+                // The losers' bytes are old versions; purged, they are gone from the disks.
                 try await swarm.waitUntilConsistent(contents)
+                #expect(try await swarm.discarded().count == 5)
+                try await swarm.brim("purge")
+                try await swarm.waitUntilConsistent(contents)
+                #expect(try swarm.blobs(on: "alpha").count == 5 && swarm.blobs(on: "bravo").count == 5)
             }
         }
 

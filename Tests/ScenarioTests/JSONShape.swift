@@ -24,6 +24,11 @@ struct JSONShape {
         fields = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
     }
 
+    /// The objects of an array.
+    static func all(_ data: Data) throws -> [JSONShape] {
+        try #require(try JSONSerialization.jsonObject(with: data) as? [Any]).map { try JSONShape($0) }
+    }
+
     private init(_ value: Any) throws { fields = try #require(value as? [String: Any]) }
 
     /// Records an issue for every field that is missing or of another kind.
@@ -34,6 +39,7 @@ struct JSONShape {
         }
     }
 
+    var names: Set<String> { Set(fields.keys) }
     func int(_ name: String) -> Int? { fields[name] as? Int }
     func string(_ name: String) -> String? { fields[name] as? String }
     func object(_ name: String) throws -> JSONShape { try JSONShape(try #require(fields[name])) }

@@ -61,8 +61,9 @@ extension ScenarioTests {
 
                 try await swarm.kill9("charlie")
                 try await swarm.waitFor("charlie down") { try await state(of: "charlie", swarm) == .down }
-                try await swarm.brim("rm", "/goes")
+                try await swarm.brim("rm", "--now", "/goes")
                 try await swarm.put("another text", to: "/changes")
+                try await swarm.brim("purge", "--versions", "/changes")
                 #expect(try swarm.blobs(on: "charlie") == before)
 
                 try await swarm.restart("charlie")

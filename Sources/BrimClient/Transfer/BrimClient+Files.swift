@@ -41,19 +41,23 @@ extension BrimClient {
     /// - Parameter keepsModeAndTime: else the mode is that of a file which is replaced, or the swarm's less the umask.
     @discardableResult
     public func getFile(
-        _ path: BrimPath, to local: String, keepsModeAndTime: Bool = false, progress: TransferProgress? = nil
+        _ path: BrimPath, version: Int64? = nil, to local: String, keepsModeAndTime: Bool = false,
+        progress: TransferProgress? = nil
     ) async throws -> FileStat {
-        let plan = try await plan(path)
+        let plan = try await plan(path, version: version)
         progress?.expect(files: 1, bytes: plan.file.size)
-        return try await getFile(plan, path, to: local, keepsModeAndTime: keepsModeAndTime, progress: progress)
+        return try await getFile(
+            plan, path, version: version, to: local, keepsModeAndTime: keepsModeAndTime, progress: progress)
     }
 
     func getFile(
-        _ plan: ReadPlan, _ path: BrimPath, to local: String, keepsModeAndTime: Bool, progress: TransferProgress?
+        _ plan: ReadPlan, _ path: BrimPath, version: Int64? = nil, to local: String, keepsModeAndTime: Bool,
+        progress: TransferProgress?
     ) async throws -> FileStat {
         if let stream = try await blocking({ try Self.existingSpecialFile(local) }) {
             var download = FileDownload(
-                client: self, path: path, plan: plan, sink: StreamSink(file: stream), progress: progress)
+                client: self, path: path, version: version, plan: plan, sink: StreamSink(file: stream),
+                progress: progress)
             let file = try await download.run()
             progress?.addFile()
             return file
@@ -61,7 +65,8 @@ extension BrimClient {
         try await blocking { try LocalPath.makeDirectories(LocalPath.parent(of: local)) }
         let target = try await NewFile(at: local)
         defer { target.discard() }
-        var download = FileDownload(client: self, path: path, plan: plan, sink: target, progress: progress)
+        var download = FileDownload(
+            client: self, path: path, version: version, plan: plan, sink: target, progress: progress)
         let file = try await download.run()
         try await target.commit(
             mode: keepsModeAndTime ? file.mode : nil, fallbackMode: file.mode,

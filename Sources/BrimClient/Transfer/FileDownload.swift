@@ -13,19 +13,20 @@ public protocol ByteSink: Sendable {
 
 extension BrimClient {
     /// Where files can be read, at most 256: one answer each, in order.
-    func plans(_ paths: [BrimPath]) async throws -> [ReadsReply.Item] {
-        let reply: ReadsReply = try await ask(.POST, "/v1/reads", body: ReadsRequest(paths: paths))
+    func plans(_ paths: [BrimPath], version: Int64? = nil) async throws -> [ReadsReply.Item] {
+        let reply: ReadsReply = try await ask(
+            .POST, "/v1/reads", body: ReadsRequest(paths: paths, version: version))
         guard reply.reads.count == paths.count else {
             throw BrimError(.internal, "the master answered \(reply.reads.count) of \(paths.count) reads")
         }
         return reply.reads
     }
 
-    /// Where a file can be read. Symbolic links are followed.
-    func plan(_ path: BrimPath) async throws -> ReadPlan {
+    /// Where a file, or one of its versions, can be read. Symbolic links are followed.
+    func plan(_ path: BrimPath, version: Int64? = nil) async throws -> ReadPlan {
         var path = path
         for _ in 0..<Self.linksFollowed {
-            let item = try await plans([path])[0]
+            let item = try await plans([path], version: version)[0]
             if let plan = item.plan { return plan }
             guard let error = item.error else {
                 throw BrimError(.internal, "the master answered a read of '\(path)' with neither copies nor an error")
@@ -54,15 +55,17 @@ extension BrimClient {
         return try BrimPath(components)
     }
 
-    /// Reads a whole file into a sink, from one copy after the other until it is complete and its checksum fits.
+    /// Reads a whole file, as it is or was at a version, into a sink, from one copy after the other until it is complete
+    /// and its checksum fits.
     ///
     /// - Throws: `.corrupt` when the bytes do not match the checksum; what was written then is not the file.
     @discardableResult
     public func read(
-        _ path: BrimPath, into sink: some ByteSink, progress: TransferProgress? = nil
+        _ path: BrimPath, version: Int64? = nil, into sink: some ByteSink, progress: TransferProgress? = nil
     ) async throws -> FileStat {
         var download = FileDownload(
-            client: self, path: path, plan: try await plan(path), sink: sink, progress: progress)
+            client: self, path: path, version: version, plan: try await plan(path, version: version), sink: sink,
+            progress: progress)
         return try await download.run()
     }
 }
@@ -76,6 +79,7 @@ struct FileDownload {
 
     let client: BrimClient
     let path: BrimPath
+    private let version: Int64?
     private var plan: ReadPlan
     private let sink: any ByteSink
     private let progress: TransferProgress?
@@ -85,9 +89,13 @@ struct FileDownload {
     /// A copy that could not be read to the end.
     private struct CopyFailure: Error { var error: BrimError }
 
-    init(client: BrimClient, path: BrimPath, plan: ReadPlan, sink: any ByteSink, progress: TransferProgress?) {
+    init(
+        client: BrimClient, path: BrimPath, version: Int64? = nil, plan: ReadPlan, sink: any ByteSink,
+        progress: TransferProgress?
+    ) {
         self.client = client
         self.path = path
+        self.version = version
         self.plan = plan
         self.sink = sink
         self.progress = progress
@@ -173,7 +181,7 @@ struct FileDownload {
 
     /// Asks the master where the file is now; it may have another version meanwhile.
     private mutating func renewPlan() async throws {
-        let renewed = try await client.plan(path)
+        let renewed = try await client.plan(path, version: version)
         let isSame = renewed.file.blob == plan.file.blob
         plan = renewed
         if !isSame && offset > 0 {

@@ -3,18 +3,19 @@ import BrimModel
 import BrimWire
 
 extension NamespaceService {
-    /// Removes what is at a path; a directory that has entries only when `recursive`. Entries made in the tree meanwhile
-    /// are removed with it, or keep it alive when they come without end (`.notEmpty`).
-    func remove(_ path: BrimPath, recursive: Bool) async throws -> RemoveReply {
+    /// Removes what is at a path; a directory that has entries only when `recursive`. Files become trash, unless `now`.
+    /// Entries made in the tree meanwhile are removed with it, or keep it alive when they come without end (`.notEmpty`).
+    func remove(_ path: BrimPath, recursive: Bool, now: Bool = false) async throws -> RemoveReply {
         let entry = try await entry(at: path)
         guard !path.isRoot else {
             throw BrimError(.invalid, "/ cannot be removed", advice: "Name what is in it")
         }
         var reply = RemoveReply(files: 0, directories: 0)
         for _ in 0..<Self.removeAttempts {
-            if entry.type == .directory, recursive { try await empty(entry.id, &reply) }
+            if entry.type == .directory, recursive { try await empty(entry.id, path.description, now: now, &reply) }
             let current = try await store.entry(entry.id) ?? entry
-            switch try await store.remove([current]).first ?? nil {
+            let removal = Removal(current, path: path.description)
+            switch try await store.remove([removal], now: now, view: try await views.current()).first ?? nil {
             case nil:
                 if entry.type == .directory { reply.directories += 1 } else { reply.files += 1 }
                 return reply
@@ -31,17 +32,24 @@ extension NamespaceService {
     }
 
     /// Removes everything below a directory, deepest first; gives up on one that fills as fast as it is emptied.
-    private func empty(_ directory: FileID, _ reply: inout RemoveReply) async throws {
+    private func empty(
+        _ directory: FileID, _ path: String, now: Bool, _ reply: inout RemoveReply
+    ) async throws {
+        func child(_ entry: Entry) -> String { "\(path)/\(entry.name?.text ?? "")" }
         var idle = 0
         while idle < Self.removeAttempts {
             let page = try await store.list(directory, after: nil, limit: Limits.pageEntries)
             if page.isEmpty { return }
-            for entry in page where entry.type == .directory { try await empty(entry.id, &reply) }
+            for entry in page where entry.type == .directory {
+                try await empty(entry.id, child(entry), now: now, &reply)
+            }
             // Emptying a directory has changed it: what is removed is the entry as it is now.
             let current =
                 page.contains { $0.type == .directory }
                 ? try await store.list(directory, after: nil, limit: Limits.pageEntries) : page
-            let failures = try await store.remove(current)
+            if now { try await purgeVersions(of: current) }
+            let failures = try await store.remove(
+                current.map { Removal($0, path: child($0)) }, now: now, view: try await views.current())
             for (entry, failure) in zip(current, failures) where failure == nil {
                 if entry.type == .directory { reply.directories += 1 } else { reply.files += 1 }
             }

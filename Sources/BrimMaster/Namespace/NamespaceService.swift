@@ -57,9 +57,13 @@ struct NamespaceService: Sendable {
             let size = entry.content?.size ?? 0
             return UsageReply(
                 path: path.description, files: entry.content == nil ? 0 : 1, directories: 0, bytes: size,
-                storedBytes: size * Int64(entry.content?.k ?? 0))
+                storedBytes: size * Int64(entry.content?.k ?? 0),
+                spareBytes: size * Int64(max(0, entry.content?.surplus ?? 0)),
+                trashBytes: try await trashBytes(path))
         }
-        var total = UsageReply(path: path.description, files: 0, directories: 1, bytes: 0, storedBytes: 0)
+        var total = UsageReply(
+            path: path.description, files: 0, directories: 1, bytes: 0, storedBytes: 0, spareBytes: 0,
+            trashBytes: try await trashBytes(path))
         var pending = [entry.id]
         while !pending.isEmpty {
             let batch = Array(pending.suffix(Self.directoryBatch))
@@ -68,6 +72,7 @@ struct NamespaceService: Sendable {
             total.files += sum.files
             total.bytes += sum.bytes
             total.storedBytes += sum.storedBytes
+            total.spareBytes += sum.spareBytes
             total.directories += Int64(sum.subdirectories.count)
             pending += sum.subdirectories
         }
@@ -134,7 +139,8 @@ struct NamespaceService: Sendable {
         let directory = try await directory(at: toParent)
         let moved = try await store.rename(
             entry.id, from: EntryPlace(parent: fromParent, name: fromName),
-            to: EntryPlace(parent: directory.id, name: toName), replace: replace)
+            to: EntryPlace(parent: directory.id, name: toName), path: to.description, replace: replace,
+            view: try await views.current())
         return FileStat(path: to.description, entry: moved)
     }
 

@@ -12,9 +12,9 @@ struct ReadDesk: Sendable {
     let keys: SwarmKeys
     var clock: any BrimClock = SystemClock()
 
-    /// The copies that can be read now. Throws `.unavailable` when no holder answers.
-    func plan(_ path: BrimPath, readerHost: String?) async throws -> ReadPlan {
-        let (entry, content) = try await namespace.file(at: path)
+    /// The copies of a file, or of one of its versions, that can be read now. Throws `.unavailable` when no holder answers.
+    func plan(_ path: BrimPath, version: Int64? = nil, readerHost: String?) async throws -> ReadPlan {
+        let (entry, content) = try await namespace.file(at: path, version: version)
         let holders = await holders(of: content).filter { $0.state != .down }
         guard !holders.isEmpty else {
             let names = content.replicas.map(\.rawValue).joined(separator: ", ")

@@ -18,9 +18,8 @@ struct WriteDesk: Sendable {
     let keys: SwarmKeys
     let settings: SwarmSettings
     let ids: BlobIDSource
-    /// Rung when a file was written, and when an overwrite left a tombstone.
+    /// Rung when a file was written.
     let changed: Bell
-    let removed: Bell
     var clock: any BrimClock = SystemClock()
 
     /// Grants writes one after the other; an answer for each. Their places are looked up together.
@@ -84,10 +83,11 @@ struct WriteDesk: Sendable {
             advice: "Look at it before writing it again", retryable: false)
         guard try await store.tombstoned([grant.blob]).isEmpty else { throw removed }
         guard try await !store.abandon([grant.blob]).contains(grant.blob) else { return nil }
-        guard let entry = try await store.files(withBlobs: [grant.blob])[grant.blob], let content = entry.content else {
+        // What is in the trash was written too, and is that no more.
+        guard let owner = try await store.owners(of: [grant.blob])[grant.blob], owner.kind == .live else {
             throw removed
         }
-        return WriteReply(path: grant.path, content, created: content.version == 1)
+        return WriteReply(path: grant.path, owner.content, created: owner.content.version == 1)
     }
 
     /// Enters writes whose blobs are durable on all their targets; one outcome for each. Idempotent by the grants' request
@@ -139,7 +139,6 @@ struct WriteDesk: Sendable {
                 throw BrimError(.internal, "a file without content was committed")
             }
             changed.ring()
-            if !created { removed.ring() }
             return Committed(
                 write: WriteReply(path: grant.path, content, created: created), label: try BlobLabel(entry: entry))
         } catch let error as BrimError {

@@ -25,7 +25,9 @@ struct GiveUp: Sendable {
             gone.map { victim in
                 FileEvent(
                     file: victim.file, blob: victim.blob, server: server, kind: .givenUp,
-                    reason: "\(reason); surplus \(victim.surplus) → \(victim.surplus - 1)", at: clock.timestamp)
+                    reason: Trash.isTrash(surplus: victim.surplus)
+                        ? "\(reason); it was in the trash"
+                        : "\(reason); surplus \(victim.surplus) → \(victim.surplus - 1)", at: clock.timestamp)
             })
         return gone
     }

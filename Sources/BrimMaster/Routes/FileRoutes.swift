@@ -24,7 +24,8 @@ struct FileRoutes: Sendable {
     @Sendable private func read(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireRead(path)
-        let plan = try await reads.plan(path, readerHost: context.remoteHost)
+        let plan = try await reads.plan(
+            path, version: try request.queryInt("version").map(Int64.init), readerHost: context.remoteHost)
         let tag = plan.file.entityTag ?? ""
         if request.headers[.ifNoneMatch].map({ EntityTags($0).match(tag) }) == true {
             return Response(status: .notModified, headers: [.eTag: tag])
@@ -39,7 +40,8 @@ struct FileRoutes: Sendable {
     @Sendable private func head(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireRead(path)
-        let (entry, content) = try await namespace.file(at: path)
+        let (entry, content) = try await namespace.file(
+            at: path, version: try request.queryInt("version").map(Int64.init))
         let stat = FileStat(path: path.description, entry: entry)
         var headers: HTTPFields = [.eTag: stat.entityTag ?? "", .acceptRanges: "bytes"]
         headers[.contentLength] = String(content.size)
@@ -74,9 +76,8 @@ struct FileRoutes: Sendable {
                 throw BrimError(.precondition, "\(path) is at \(tag)", advice: "Read it again and decide anew")
             }
         }
-        // Without trash every removal is at once; what makes no sense is refused all the same.
-        _ = try request.queryBool("now")
-        let reply = try await namespace.remove(path, recursive: try request.queryBool("recursive") ?? false)
+        let reply = try await namespace.remove(
+            path, recursive: try request.queryBool("recursive") ?? false, now: try request.queryBool("now") ?? false)
         removed.ring()
         changed.ring()
         return try jsonResponse(reply)

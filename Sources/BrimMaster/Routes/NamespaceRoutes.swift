@@ -11,7 +11,8 @@ struct NamespaceRoutes: Sendable {
     let namespace: NamespaceService
     let reads: ReadDesk
     let writes: WriteDesk
-    let removed: Bell
+    /// Rung when a file was replaced, which leaves trash.
+    let changed: Bell
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree("/v1/stat", method: .get) { request, context in
@@ -74,7 +75,7 @@ struct NamespaceRoutes: Sendable {
         try context.requireWrite(body.from)
         try context.requireWrite(body.to)
         let stat = try await namespace.rename(body.from, to: body.to, replace: body.replace ?? false)
-        if body.replace == true { removed.ring() }
+        if body.replace == true { changed.ring() }
         return try jsonResponse(stat)
     }
 
@@ -93,7 +94,9 @@ struct NamespaceRoutes: Sendable {
         var items: [ReadsReply.Item] = []
         for path in body.paths {
             do {
-                items.append(ReadsReply.Item(plan: try await reads.plan(path, readerHost: context.remoteHost)))
+                items.append(
+                    ReadsReply.Item(
+                        plan: try await reads.plan(path, version: body.version, readerHost: context.remoteHost)))
             } catch let error as BrimError {
                 items.append(ReadsReply.Item(error: error))
             }

@@ -12,8 +12,8 @@ struct Reconciler: Sendable {
     let changed: Bell
     var clock: any BrimClock = SystemClock()
 
-    /// Answers one page of a report. An orphan of a live file is adopted when size and checksum fit; the slave is told to
-    /// confirm it, and tells us if it has given it up meanwhile.
+    /// Answers one page of a report. An orphan of a live file, a removed one or an old version is adopted when size and
+    /// checksum fit; the slave is told to confirm it, and tells us if it has given it up meanwhile.
     func reconcile(_ page: ReportPage) async throws -> ReportReply {
         let verdict = try await judge(page.blobs, on: page.name, abandonUnknown: false)
         let reported = Set(page.blobs.map(\.blob))
@@ -29,8 +29,8 @@ struct Reconciler: Sendable {
         return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: check)
     }
 
-    /// Answers for blobs that were received and never confirmed: those of live files are kept, all others never will be
-    /// committed from now on.
+    /// Answers for blobs that were received and never confirmed: those of files and of what is in the trash are kept, all
+    /// others never will be committed from now on.
     func settle(_ blobs: [BlobReport], on server: ServerName) async throws -> ReportReply {
         let verdict = try await judge(blobs, on: server, abandonUnknown: true)
         return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: [])
@@ -38,10 +38,9 @@ struct Reconciler: Sendable {
 
     /// Takes a server off the files whose blobs it has lost.
     func lose(_ blobs: [BlobID], on server: ServerName) async throws {
-        let files = try await store.files(withBlobs: blobs)
-        let losses = files.compactMap { blob, entry in
-            entry.content?.replicas.contains(server) == true
-                ? ReplicaChange(file: entry.id, blob: blob, server: server) : nil
+        let losses = try await owners(of: blobs).compactMap { blob, owner in
+            owner.content.replicas.contains(server)
+                ? ReplicaChange(file: owner.file, blob: blob, server: server) : nil
         }
         guard !losses.isEmpty else { return }
         logger.warning(
@@ -57,12 +56,28 @@ struct Reconciler: Sendable {
         changed.ring()
     }
 
+    /// What has these blobs. Versions that were just overwritten get documents of their own first, so that copies of them
+    /// can come and go.
+    private func owners(of blobs: [BlobID]) async throws -> [BlobID: BlobOwner] {
+        var owners = try await store.owners(of: blobs)
+        for _ in 0..<Self.settleAttempts {
+            let files = Set(owners.values.filter { $0.kind == .former }.map(\.file))
+            if files.isEmpty { break }
+            _ = try await store.settleVersions(
+                of: files.sorted(), limit: files.count, view: try await views.current())
+            owners = try await store.owners(of: blobs)
+        }
+        return owners
+    }
+
+    private static let settleAttempts = 3
+
     private func judge(
         _ blobs: [BlobReport], on server: ServerName, abandonUnknown: Bool
     ) async throws -> (confirm: [BlobID], delete: [BlobID]) {
         let ids = blobs.map(\.blob)
-        let files = try await store.files(withBlobs: ids)
-        let strangers = ids.filter { files[$0] == nil }
+        let owners = try await owners(of: ids)
+        let strangers = ids.filter { owners[$0] == nil }
         var delete = try await store.tombstoned(strangers)
         if abandonUnknown {
             delete.formUnion(try await store.abandon(strangers.filter { !delete.contains($0) }))
@@ -71,17 +86,18 @@ struct Reconciler: Sendable {
         var adopt: [ReplicaChange] = []
         var mismatched = 0
         for blob in blobs {
-            guard let entry = files[blob.blob], let content = entry.content else { continue }
+            guard let owner = owners[blob.blob] else { continue }
+            let content = owner.content
             if content.replicas.contains(server) {
                 if !blob.confirmed { confirm.append(blob.blob) }
             } else if content.size == blob.size, content.checksum == blob.checksum {
-                adopt.append(ReplicaChange(file: entry.id, blob: blob.blob, server: server))
+                adopt.append(ReplicaChange(file: owner.file, blob: blob.blob, server: server))
             } else {
                 mismatched += 1
             }
         }
         if !adopt.isEmpty {
-            let entered = try await store.addReplicas(adopt, view: try await views.current())
+            let entered = try await store.adopt(adopt, view: try await views.current())
             let adopted = zip(adopt, entered).filter(\.1).map(\.0)
             confirm += adopted.map(\.blob)
             logger.info("copies adopted", metadata: ["server.name": "\(server)", "copies": "\(adopted.count)"])

@@ -12,9 +12,14 @@ actor StatusService {
     private let leader: @Sendable () async -> String?
     private let drains: DrainProgress
     private let heldBack: @Sendable () async -> Set<ServerName>
-    private var cached: (histogram: SurplusHistogram, at: ContinuousClock.Instant, cost: Duration)?
+    private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
     private let clock: any BrimClock
     private let gate = AsyncGate()
+
+    private struct Sums: Sendable {
+        var histogram: SurplusHistogram
+        var trash: TrashTotals
+    }
 
     init(
         store: any MetadataStore, roster: Roster, drains: DrainProgress, clock: any BrimClock = SystemClock(),
@@ -33,14 +38,17 @@ actor StatusService {
 
     func status() async throws -> StatusReply {
         let now = await progress()
-        let (histogram, age) = try await histogram()
+        let (sums, age) = try await sums()
+        let histogram = sums.histogram
         let bounds = try await store.surplusBounds()
         return StatusReply(
             files: histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files },
             bytes: histogram.levels.reduce(histogram.unreachableBytes) { $0 + $1.bytes },
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
-            unreachable: histogram.unreachableFiles, leader: await leader(), copying: now.copying, atRest: now.atRest,
+            unreachable: histogram.unreachableFiles,
+            trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: await leader(),
+            copying: now.copying, atRest: now.atRest,
             ageSeconds: age, servers: try await servers())
     }
 
@@ -59,31 +67,30 @@ actor StatusService {
     }
 
     private func status(of record: ServerRecord, _ heldBack: Set<ServerName>) async throws -> ServerStatus {
-        let richest = try await store.richest(on: record.name, minSurplus: .min, limit: 1).first
         return ServerStatus(
             name: record.name, address: record.address, state: record.shownState, zone: record.zone,
-            quota: record.quota,
-            used: record.usage.used, free: record.free, files: record.usage.files, maxSurplus: richest?.surplus,
+            quota: record.quota, used: record.usage.used, free: record.free, files: record.usage.files,
+            maxSurplus: try await store.maxSurplus(on: record.name),
             load: record.load, heartbeat: record.heartbeat, version: record.version,
             fault: await roster.fault(record.name)?.reason, drain: await drains.status(of: record),
             heldBack: heldBack.contains(record.name))
     }
 
-    private func histogram() async throws -> (SurplusHistogram, ageSeconds: Double) {
+    private func sums() async throws -> (Sums, ageSeconds: Double) {
         let asked = clock.now
         return try await gate.exclusively { try await self.count(asked: asked) }
     }
 
-    private func count(asked: ContinuousClock.Instant) async throws -> (SurplusHistogram, ageSeconds: Double) {
+    private func count(asked: ContinuousClock.Instant) async throws -> (Sums, ageSeconds: Double) {
         let now = clock.now
         if let cached {
             let age = now - cached.at
             if cached.at >= asked || (cached.cost > .milliseconds(50) && age < cached.cost * 20) {
-                return (cached.histogram, age.inSeconds)
+                return (cached.sums, age.inSeconds)
             }
         }
-        let histogram = try await store.histogram()
-        cached = (histogram, now, clock.now - now)
-        return (histogram, 0)
+        let sums = Sums(histogram: try await store.histogram(), trash: try await store.trashTotals(nil))
+        cached = (sums, now, clock.now - now)
+        return (sums, 0)
     }
 }

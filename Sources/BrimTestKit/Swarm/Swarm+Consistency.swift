@@ -4,8 +4,9 @@ import Foundation
 
 extension Swarm {
     /// Waits until disks, metadata and status agree, which they must whenever a swarm is at rest: every file has these
-    /// bytes on each server that is said to hold it; no disk has a blob more; k and surplus are what the holders make
-    /// them; no server is above its quota. Then reads every file back with `brim cat`.
+    /// bytes on each server that is said to hold it, everything in the trash those of its size and checksum; no disk has a
+    /// blob more; k and surplus are what the holders make them; no server is above its quota. Then reads every file back
+    /// with `brim cat`.
     ///
     /// - Parameters:
     ///   - contents: all files there should be, by path.
@@ -47,6 +48,23 @@ extension Swarm {
                 }
             }
         }
+        let discarded = try await discarded()
+        for item in discarded {
+            guard item.k == counted.count(where: { item.replicas.contains($0.rawValue) }), !item.replicas.isEmpty else {
+                return "\(item.blob) in the trash has k \(item.k) and is on \(item.replicas)"
+            }
+            for server in item.replicas where !down.contains(server) {
+                expected[server, default: []].insert("\(item.blob)")
+                guard let bytes = try blobBytes(item.blob, on: server), Int64(bytes.count) == item.size,
+                    Checksum(of: bytes) == item.checksum
+                else { return "\(item.blob) in the trash is missing or differs on the disk of \(server)" }
+            }
+        }
+        let held = discarded.reduce(0) { $0 + $1.size * Int64($1.k) }
+        guard status.trash == StatusReply.Trash(files: Int64(discarded.count), bytes: held) else {
+            return
+                "the status has the trash \(String(describing: status.trash)); there are \(discarded.count), \(held) bytes"
+        }
         for server in status.servers where !down.contains(server.name.rawValue) {
             let blobs = try blobs(on: server.name.rawValue)
             let surplus = Set(blobs.keys).subtracting(expected[server.name.rawValue] ?? [])
@@ -74,5 +92,13 @@ extension Swarm {
             return "the status says \(status.files) files, \(status.bytes) bytes; there are \(contents.count), \(bytes)"
         }
         return nil
+    }
+}
+
+extension Checksum {
+    fileprivate init(of data: Data) {
+        var sum = CRC32C()
+        data.withUnsafeBytes { sum.update($0) }
+        self.init(crc32c: sum.value)
     }
 }

@@ -175,7 +175,12 @@ public struct ChainReply: Sendable, Codable {
 /// Asks where files can be read: `POST /v1/reads`.
 public struct ReadsRequest: Sendable, Codable {
     public var paths: [BrimPath]
-    public init(paths: [BrimPath]) { self.paths = paths }
+    /// Of each file this version instead of the current one.
+    public var version: Int64?
+    public init(paths: [BrimPath], version: Int64? = nil) {
+        self.paths = paths
+        self.version = version
+    }
 }
 
 public struct ReadsReply: Sendable, Codable {

@@ -106,12 +106,21 @@ public struct UsageReply: Sendable, Codable, Hashable {
     public var bytes: Int64
     /// Sizes times counted copies.
     public var storedBytes: Int64
-    public init(path: String, files: Int64, directories: Int64, bytes: Int64, storedBytes: Int64) {
+    /// Of `storedBytes`: copies beyond the wanted number.
+    public var spareBytes: Int64
+    /// Beside all these: copies of what was removed from there.
+    public var trashBytes: Int64
+    public init(
+        path: String, files: Int64, directories: Int64, bytes: Int64, storedBytes: Int64, spareBytes: Int64,
+        trashBytes: Int64
+    ) {
         self.path = path
         self.files = files
         self.directories = directories
         self.bytes = bytes
         self.storedBytes = storedBytes
+        self.spareBytes = spareBytes
+        self.trashBytes = trashBytes
     }
 }
 
@@ -165,7 +174,7 @@ public struct ChangeRequest: Sendable, Codable {
     }
 }
 
-/// `DELETE /v1/files/PATH?recursive=true`
+/// `DELETE /v1/files/PATH?recursive=true&now=true`
 public struct RemoveReply: Sendable, Codable {
     public var files: Int64
     public var directories: Int64

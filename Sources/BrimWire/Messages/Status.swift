@@ -22,6 +22,17 @@ public struct StatusReply: Sendable, Codable {
     public var surplus: [Level]
     /// Files without a readable copy; outside of everything above but `files` and `bytes`.
     public var unreachable: Int64
+    /// Removed files and old versions, which are in none of the numbers above, and the bytes of all their counted copies.
+    /// Optional, as it joined later.
+    public var trash: Trash?
+    public struct Trash: Sendable, Codable, Hashable {
+        public var files: Int64
+        public var bytes: Int64
+        public init(files: Int64, bytes: Int64) {
+            self.files = files
+            self.bytes = bytes
+        }
+    }
     /// The master that decides replication; null while there is none.
     @Nullable public var leader: String?
     /// Copies under way.
@@ -33,7 +44,7 @@ public struct StatusReply: Sendable, Codable {
     public var servers: [ServerStatus]
     public init(
         files: Int64, bytes: Int64, minSurplus: Int?, maxSurplus: Int?, surplus: [Level], unreachable: Int64,
-        leader: String?, copying: Int, atRest: Bool, ageSeconds: Double, servers: [ServerStatus]
+        trash: Trash? = nil, leader: String?, copying: Int, atRest: Bool, ageSeconds: Double, servers: [ServerStatus]
     ) {
         self.files = files
         self.bytes = bytes
@@ -41,6 +52,7 @@ public struct StatusReply: Sendable, Codable {
         self._maxSurplus = Nullable(wrappedValue: maxSurplus)
         self.surplus = surplus
         self.unreachable = unreachable
+        self.trash = trash
         self._leader = Nullable(wrappedValue: leader)
         self.copying = copying
         self.atRest = atRest
@@ -63,7 +75,7 @@ public struct ServerStatus: Sendable, Codable {
     public var free: Int64
     /// Blobs.
     public var files: Int64
-    /// The most surplus of a file it holds; null when it holds none.
+    /// The most surplus of a file it holds, trash left out; null when it holds none.
     @Nullable public var maxSurplus: Int?
     public var load: ServerLoad
     public var heartbeat: Timestamp

@@ -13,7 +13,11 @@ struct CatCommand: ClientCommand {
 
               brim cat /notes/today.txt
               brim cat /logs/2026-11.gz | zcat | grep error
+              brim cat --version 3 /notes/today.txt    (as it was; see 'brim versions')
             """)
+
+    @Option(help: ArgumentHelp("This version instead of the current one.", valueName: "number"))
+    var version: Int64?
 
     @Argument(
         help: ArgumentHelp("Paths in the swarm.", valueName: "remote"), transform: { try RemotePath(parsing: $0) })
@@ -24,6 +28,6 @@ struct CatCommand: ClientCommand {
 
     func run(_ client: BrimClient) async throws {
         let output = StreamSink(file: LocalFile(borrowing: STDOUT_FILENO, name: "standard output"))
-        for path in paths { try await client.read(path.path, into: output) }
+        for path in paths { try await client.read(path.path, version: version, into: output) }
     }
 }

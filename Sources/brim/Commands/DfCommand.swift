@@ -9,8 +9,8 @@ struct DfCommand: ClientCommand {
         commandName: "df",
         abstract: "Show how full the swarm is, and how much of that could give way.",
         discussion: """
-            'spare' are copies beyond the wanted number: they give way when room is needed, so that 'available' is \
-            what is free and what is spare.
+            'spare' are copies beyond the wanted number, 'trash' those of removed files and old versions: they give \
+            way when room is needed, trash first, so that 'available' is what is free, spare and trash.
 
               brim df
             """)
@@ -30,7 +30,7 @@ struct DfCommand: ClientCommand {
         table.print()
         print(
             "\nessential \(ByteCount.format(space.essential)), spare \(ByteCount.format(space.spare)), "
-                + "available \(ByteCount.format(space.available))")
+                + "trash \(ByteCount.format(space.trash)), available \(ByteCount.format(space.available))")
     }
 
     private static func cells(_ quota: Int64, _ used: Int64, _ free: Int64) -> [String] {
@@ -45,9 +45,11 @@ struct DfCommand: ClientCommand {
         var free: Int64 = 0
         /// Copies beyond the wanted number.
         var spare: Int64 = 0
-        /// What is used and not spare.
+        /// Copies of removed files and old versions.
+        var trash: Int64 = 0
+        /// What is used and neither spare nor trash.
         var essential: Int64 = 0
-        /// What is free, and what spare copies would give.
+        /// What is free, and what spare copies and trash would give.
         var available: Int64 = 0
         /// Live files, and their sizes once each.
         var files: Int64
@@ -64,9 +66,10 @@ struct DfCommand: ClientCommand {
             let spares = status.surplus.reduce(into: Int64(0)) { sum, level in
                 sum += Int64(max(0, level.surplus)) * level.bytes
             }
-            spare = min(used, spares)
-            essential = used - spare
-            available = free + spare
+            trash = min(used, status.trash?.bytes ?? 0)
+            spare = min(used - trash, spares)
+            essential = used - spare - trash
+            available = free + spare + trash
         }
     }
 }

@@ -18,7 +18,11 @@ struct GetCommand: ClientCommand {
               brim get /music/song.mp3 /tmp/other-name.mp3
               brim get -r /music ~/Music    (as cp -r does: inside ~/Music if that exists)
               brim get /backup/shop.sql - | mysql shop
+              brim get --version 3 /notes/today.txt .    (as it was; see 'brim versions')
             """)
+
+    @Option(help: ArgumentHelp("This version instead of the current one.", valueName: "number"))
+    var version: Int64?
 
     @Flag(
         name: [.short, .customLong("recursive")], help: "Copy directories with all in them; keeps mode, time, links.")
@@ -49,6 +53,7 @@ struct GetCommand: ClientCommand {
         guard paths.count >= 2 else { throw ValidationError("Name what to copy, and where to on this machine.") }
         _ = try sources()
         if target.text.isEmpty { throw ValidationError("The name of the local file is empty.") }
+        if recursive && version != nil { throw ValidationError("A tree (-r) has no versions, its files have.") }
         if recursive && target.isStream { throw ValidationError("A tree (-r) cannot go to standard output.") }
     }
 
@@ -89,7 +94,7 @@ struct GetCommand: ClientCommand {
     ) async throws {
         if target.isStream {
             let output = LocalFile(borrowing: STDOUT_FILENO, name: "standard output")
-            try await client.read(path, into: StreamSink(file: output), progress: progress)
+            try await client.read(path, version: version, into: StreamSink(file: output), progress: progress)
             return
         }
         var local = target.text
@@ -100,7 +105,7 @@ struct GetCommand: ClientCommand {
             let report = try await transfer.download(path, to: local)
             try TreeSummary(report).finish(path.description, asJSON: asJSON, bar: bar)
         } else {
-            let file = try await client.getFile(path, to: local, progress: progress)
+            let file = try await client.getFile(path, version: version, to: local, progress: progress)
             if global.json { try Console.printJSON(file, indented: false) }
         }
     }

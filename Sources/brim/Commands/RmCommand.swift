@@ -9,17 +9,18 @@ struct RmCommand: ClientCommand {
         commandName: "rm",
         abstract: "Remove files and directories.",
         discussion: """
-            Removed files stay on the disks as trash until their room is needed.
+            Removed files stay on the disks as trash until their room is needed: 'brim undelete' brings them back, with \
+            their old versions. Links and directories are removed for good.
 
               brim rm /old.txt
               brim rm -r /music/1959
-              brim rm --now /secret.txt      (free its room at once)
+              brim rm --now /secret.txt      (for good: frees its room at once)
             """)
 
     @Flag(name: [.short, .customLong("recursive")], help: "Remove directories with all in them.")
     var recursive = false
 
-    @Flag(help: "Do not keep the bytes as trash.")
+    @Flag(help: "Do not keep the files as trash, nor their old versions.")
     var now = false
 
     @Argument(

@@ -35,6 +35,9 @@ struct StatusScreen {
         if status.unreachable > 0 {
             table.add(["unreachable", "\(counted(status.unreachable, "file")): no server that holds it answers"])
         }
+        if let trash = status.trash, trash.files > 0 {
+            table.add(["trash", "\(counted(trash.files, "file")) and old versions, \(ByteCount.format(trash.bytes))"])
+        }
         table.add([
             "copying", status.atRest && status.copying == 0 ? "nothing: at rest" : "\(status.copying) under way",
         ])

@@ -106,6 +106,7 @@ private struct Bench {
         let parent = operation.id == "makeDirectory" || operation.id == "makeSymlink" ? path + "/new" : path
         try await swarm.client().put(BytesSource(ByteBuffer(string: "contents")), to: BrimPath(parsing: path + "/file"))
         let place = operation.id.hasPrefix("make") ? parent : path + "/file"
+        if operation.id == "undelete" { try await swarm.client().remove(BrimPath(parsing: place)) }
         var concrete = operation.path.replacing("/{path}", with: operation.id == "list" ? path : place)
             .replacing("{name}", with: Self.server(for: operation))
         if operation.id == "forgetServer" { try await swarm.brim("server", "drain", Self.server(for: operation)) }
@@ -135,6 +136,8 @@ private struct Bench {
                 sample = .object(["writes": .array([.object(["path": .string(place), "size": .number(3)])])])
             }
             if operation.id.hasSuffix("Quota") { sample = .object(["quota": .number(1e9)]) }
+            if operation.id == "undelete" || operation.id == "purge" { sample = .object(["path": .string(place)]) }
+            if operation.id == "restore" { sample = .object(["path": .string(place), "version": .number(1)]) }
             if operation.id == "planReads" { sample = .object(["paths": .array([.string(place)])]) }
             return sample
         }

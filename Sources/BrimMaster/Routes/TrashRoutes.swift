@@ -1,0 +1,70 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+import HTTPTypes
+import Hummingbird
+
+/// Removed files and old versions.
+struct TrashRoutes: Sendable {
+    let namespace: NamespaceService
+    /// Rung when tombstones were left, and when copies count again.
+    let removed: Bell
+    let changed: Bell
+
+    func add(to router: Router<BrimRequestContext>) {
+        router.onTree("/v1/versions", method: .get, use: versions)
+        router.onTree("/v1/trash", method: .get, use: trash)
+        router.post("/v1/undelete", use: undelete)
+        router.post("/v1/restore", use: restore)
+        router.post("/v1/purge", use: purge)
+    }
+
+    @Sendable private func versions(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        let path = try request.catchAllPath(after: "/v1/versions")
+        try context.requireRead(path)
+        let before = try request.queryInt("before").map(Int64.init)
+        return try jsonResponse(
+            try await namespace.versions(path, before: before, limit: try limit(of: request)))
+    }
+
+    @Sendable private func trash(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        let path = try request.catchAllPath(after: "/v1/trash")
+        try context.requireRead(path)
+        let after = try request.query("after").map { try TrashPosition(cursor: $0) }
+        return try jsonResponse(try await namespace.trash(path, after: after, limit: try limit(of: request)))
+    }
+
+    private func limit(of request: Request) throws -> Int {
+        let limit = try request.queryInt("limit") ?? Limits.pageEntries
+        guard (1...Limits.pageEntries).contains(limit) else {
+            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
+        }
+        return limit
+    }
+
+    @Sendable private func undelete(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        let body = try await request.decodeJSON(UndeleteRequest.self)
+        try context.requireWrite(body.path)
+        if let to = body.to { try context.requireWrite(to) }
+        let reply = try await namespace.undelete(body.path, to: body.to, recursive: body.recursive ?? false)
+        changed.ring()
+        return try jsonResponse(reply)
+    }
+
+    @Sendable private func restore(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        let body = try await request.decodeJSON(RestoreRequest.self)
+        try context.requireWrite(body.path)
+        let stat = try await namespace.restore(body.path, version: body.version)
+        changed.ring()
+        return try jsonResponse(stat)
+    }
+
+    @Sendable private func purge(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        let body = try await request.decodeJSON(PurgeRequest.self)
+        try context.requireWrite(body.path ?? .root)
+        let reply = try await namespace.purge(body)
+        removed.ring()
+        changed.ring()
+        return try jsonResponse(reply)
+    }
+}

@@ -1,0 +1,53 @@
+import BrimMetadata
+import BrimModel
+import Logging
+import ServiceLifecycle
+
+/// Gives versions that were overwritten documents of their own, so that their copies can give way. Goes on where it stopped:
+/// what is left to do is in MongoDB. Not at once but every second, to be out of the way of those who write the same file
+/// again and again.
+actor VersionWorker: Service {
+    /// Files in one transaction.
+    private static let batch = 100
+    private static let pause = Duration.seconds(1)
+
+    private let store: any MetadataStore
+    private let views: ViewKeeper
+    /// Nobody rings it.
+    private let bell: Bell
+    private let changed: Bell
+    private let logger: Logger
+
+    /// `changed` is rung when there is trash that was not there before.
+    init(
+        store: any MetadataStore, views: ViewKeeper, changed: Bell, clock: any BrimClock = SystemClock(),
+        logger: Logger
+    ) {
+        self.store = store
+        self.views = views
+        bell = Bell(clock: clock)
+        self.changed = changed
+        self.logger = logger
+    }
+
+    func run() async throws {
+        while await bell.wait(atMost: Self.pause) {
+            do {
+                try await settleAll()
+            } catch {
+                logger.debug("old versions have to wait", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func settleAll() async throws {
+        var settled = 0
+        while !Task.isShuttingDownGracefully {
+            let count = try await store.settleVersions(
+                of: nil, limit: Self.batch, view: try await views.current())
+            settled += count
+            if count == 0 { break }
+        }
+        if settled > 0 { changed.ring() }
+    }
+}
