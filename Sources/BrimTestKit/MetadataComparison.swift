@@ -218,7 +218,8 @@ public struct MetadataComparison {
         let (path, view) = (anything(), view)
         let back = Int64.random(in: 0...2, using: &random)
         try await both("restoring \(path), \(back) versions back") { store in
-            guard let entry = try await Self.find(path, in: store), let version = entry.content.map({ $0.version - back })
+            guard let entry = try await Self.find(path, in: store),
+                let version = entry.content.map({ $0.version - back })
             else { return "nothing" }
             return Self.describe(try await store.restore(version, of: entry.id, view: view))
         }
