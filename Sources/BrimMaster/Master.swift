@@ -9,7 +9,7 @@ import ServiceLifecycle
 /// The parts of a running master and how they hang together.
 struct Master: Sendable {
     let server: BrimServer
-    private let loops: [any Service]
+    private let loops: [any BackgroundLoop]
     private let membership: Membership
     private let host: String
     private let leader: LeaderName
@@ -19,32 +19,37 @@ struct Master: Sendable {
     init(
         configuration: MasterConfiguration, store: any MetadataStore, peers: PeerClient, logger: Logger
     ) async throws {
-        let settings = configuration.settings
         let keys = configuration.keys
         let subject = "master"
         let swarm = try await store.prepare(passwordProof: keys.proof)
+        let (stored, current) = try await SettingsKeeper.begin(
+            store, given: configuration.givenTexts)
+        let settings = LiveSettings(current)
         let term = try await store.beginTerm(holder: configuration.listen.description)
         let (changed, removed) = (Bell(), Bell())
         let roster = Roster()
         var limits = PlannerLimits()
         limits.maxCopies = settings.maxCopies
+        let breaker = EvictionGuard(store: store, settings: current, logger: logger)
+        try await breaker.follow(stored.values[SettingsKeeper.breaker])
         let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
         let views = ViewKeeper(store: store, logger: logger)
         let desk = OrderDesk(term: term, roster: roster, ledger: ledger, peers: peers, keys: keys, subject: subject)
         let giveUp = GiveUp(
-            store: store, views: views, desk: desk, ledger: ledger, roster: roster, logger: logger)
+            store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, logger: logger)
         let dispatcher = CopyDispatcher(
             store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
             logger: logger)
         let replicator = Replicator(
             store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
-            bell: changed, logger: logger)
-        let reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed)
+            breaker: breaker, bell: changed, logger: logger)
+        let reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed, breaker: breaker)
         let recounter = Recounter(store: store, views: views, changed: changed, logger: logger)
         let slaves = SlaveCaller(peers: peers, keys: keys, subject: subject)
         let membership = Membership(
             store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed, removed: removed,
+            settings: settings, breaker: breaker, swarm: swarm, term: term, slaves: slaves, changed: changed,
+            removed: removed,
             logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, logger: logger)
@@ -55,18 +60,42 @@ struct Master: Sendable {
         let reads = ReadDesk(namespace: namespace, roster: roster, keys: keys)
         let writes = WriteDesk(
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
-            settings: settings, ids: BlobIDSource(), changed: changed, removed: removed)
+            settings: settings, breaker: breaker, ids: BlobIDSource(), changed: changed, removed: removed)
         let leader = LeaderName()
-        let status = StatusService(store: store, roster: roster, leader: { leader.value }) { await replicator.progress }
+        let status = StatusService(
+            store: store, roster: roster, leader: { leader.value },
+            warnings: { [breaker.warning].compactMap { $0 } + (await membership.warnings) },
+            progress: { await replicator.progress })
+        let keeper = SettingsKeeper(
+            store: store, settings: settings, stored: stored, guardian: breaker,
+            logger: logger
+        ) { new in
+            ledger.decide { planner in
+                planner.floor = new.floor
+                planner.limits.maxCopies = new.maxCopies
+            }
+            await membership.settingsChanged()
+        }
+        let trimmer = EventTrimmer(store: store, logger: logger)
+        loops = [views, committer, recounter, deletions, trimmer, replicator, membership, keeper]
 
         let router = brimRouter(keys: keys, logger: logger)
-        FileRoutes(namespace: namespace, reads: reads, writes: writes, removed: removed, changed: changed)
-            .add(to: router)
+        FileRoutes(
+            namespace: namespace, reads: reads, writes: writes, removed: removed, changed: changed, breaker: breaker
+        )
+        .add(to: router)
         NamespaceRoutes(namespace: namespace, reads: reads, writes: writes, removed: removed).add(to: router)
         ServerRoutes(status: status, membership: membership).add(to: router)
         NodeRoutes(
             store: store, membership: membership, reconciler: reconciler, dispatcher: dispatcher, writes: writes,
             room: room, changed: changed
+        ).add(to: router)
+        CareRoutes(
+            verify: VerifyService(namespace: namespace, roster: roster, slaves: slaves, reconciler: reconciler),
+            workers: WorkersService(own: loops.map(\.worker), roster: roster, slaves: slaves),
+            why: WhyService(
+                store: store, views: views, namespace: namespace, roster: roster, ledger: ledger, breaker: breaker),
+            settings: keeper
         ).add(to: router)
         router.get("/readyz") { _, _ in
             _ = try await views.current()
@@ -77,7 +106,6 @@ struct Master: Sendable {
             label: "master", host: configuration.listen.host, port: configuration.listen.port,
             fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
             logger: logger)
-        loops = [views, committer, recounter, deletions, replicator, membership]
         host = configuration.listen.host
         self.membership = membership
         self.leader = leader

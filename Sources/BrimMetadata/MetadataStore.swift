@@ -9,7 +9,9 @@ import BrimPlacement
 ///
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
-public protocol MetadataStore: NamespaceStore, ServerStore, ReplicaStore, DeletionStore, Sendable {
+public protocol MetadataStore: NamespaceStore, ServerStore, ReplicaStore, DeletionStore, EventStore, SettingsStore,
+    Sendable
+{
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
     /// swarm's id, made at the first call. May be called by several masters at once. `passwordProof` is kept at the
     /// first call; a later one that differs throws `.denied` (another password).
@@ -352,9 +354,6 @@ public protocol ReplicaStore: Sendable {
 
     /// Blobs that metadata places on a server, in order of their ids, in `after < id ≤ through`, at most `limit`.
     func blobs(on server: ServerName, after: BlobID?, through: BlobID?, limit: Int) async throws -> [ReplicaChange]
-
-    /// Appends to the story of files: best effort, may be lost in a crash.
-    func record(_ events: [FileEvent]) async throws
 }
 
 public struct NeedyPosition: Sendable, Hashable, Comparable {
@@ -408,7 +407,7 @@ public struct SurplusHistogram: Sendable, Hashable {
 
 /// Why a copy came or went.
 public struct FileEvent: Sendable, Hashable {
-    public enum Kind: String, Sendable { case written, copied, givenUp, lost, adopted, removed }
+    public enum Kind: String, Sendable { case written, copied, givenUp, lost, quarantined, adopted, removed }
     public var file: FileID
     public var blob: BlobID
     public var server: ServerName

@@ -21,7 +21,8 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
     public var description: String { name }
 
     /// All checks.
-    public static let all = namespace + renames + commits + servers + replicas + decisions + deletions
+    public static let all =
+        namespace + renames + commits + servers + replicas + decisions + deletions + events + settings
 }
 
 /// Where a store differs from what it must do.

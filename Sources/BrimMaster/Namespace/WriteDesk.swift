@@ -16,7 +16,8 @@ struct WriteDesk: Sendable {
     let room: RoomKeeper
     let committer: Committer
     let keys: SwarmKeys
-    let settings: SwarmSettings
+    let settings: LiveSettings
+    let breaker: EvictionGuard
     let ids: BlobIDSource
     /// Rung when a file was written, and when an overwrite left a tombstone.
     let changed: Bell
@@ -97,6 +98,7 @@ struct WriteDesk: Sendable {
                 attributes: grant.attributes, precondition: Precondition(grant.ifMatch)))
         let entry = outcome.entry
         guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }
+        breaker.explain(bytes: content.size, servers: await roster.members.count)
         changed.ring()
         if !outcome.created { removed.ring() }
         return CommitReply(

@@ -12,6 +12,7 @@ struct FileRoutes: Sendable {
     let writes: WriteDesk
     let removed: Bell
     let changed: Bell
+    let breaker: EvictionGuard
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree(Self.prefix, method: .get, use: read)
@@ -77,6 +78,7 @@ struct FileRoutes: Sendable {
         // Without trash every removal is at once; what makes no sense is refused all the same.
         _ = try request.queryBool("now")
         let reply = try await namespace.remove(path, recursive: try request.queryBool("recursive") ?? false)
+        breaker.explainAll()
         removed.ring()
         changed.ring()
         return try jsonResponse(reply)
@@ -85,7 +87,9 @@ struct FileRoutes: Sendable {
     @Sendable private func change(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireWrite(path)
-        let stat = try await namespace.change(path, try await request.decodeJSON(ChangeRequest.self))
+        let wanted = try await request.decodeJSON(ChangeRequest.self)
+        let stat = try await namespace.change(path, wanted)
+        if wanted.n != nil { breaker.explain(bytes: stat.size, servers: Limits.maxCopies) }
         changed.ring()
         return try jsonResponse(stat)
     }

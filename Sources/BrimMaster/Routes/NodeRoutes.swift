@@ -24,10 +24,17 @@ struct NodeRoutes: Sendable {
             return Empty()
         }
         post(router, "report") { (body: ReportPage, _) in try await membership.report(body) }
-        post(router, "lost") { (body: BlobList, _) in
+        post(router, "lost") { (body: LostRequest, _) in
             _ = try await membership.known(body.name, id: body.id)
-            try await reconciler.lose(body.blobs, on: body.name)
+            let damage = (body.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }
+            try await reconciler.lose(body.blobs, on: body.name, damage: Dictionary(damage) { first, _ in first })
             return Empty()
+        }
+        post(router, "surplus") { (body: BlobList, _) in
+            _ = try await membership.known(body.name, id: body.id)
+            let files = try await store.files(withBlobs: body.blobs)
+            let surplus = files.compactMap { blob, entry in entry.content.map { (blob.description, $0.surplus) } }
+            return SurplusReply(surplus: Dictionary(surplus) { first, _ in first })
         }
         post(router, "pending") { (body: PendingRequest, _) in
             _ = try await membership.known(body.name, id: body.id)

@@ -7,14 +7,17 @@ import ServiceLifecycle
 
 /// Who is in the swarm and how they are: joins, heartbeats, reports and silence; publishes the view that copies are
 /// counted with, and has files recounted when it changes.
-actor Membership: Service {
+actor Membership: BackgroundLoop {
+    nonisolated let worker = Worker("membership", unit: "looks at servers")
+
     private let store: any MetadataStore
     private let roster: Roster
     private let views: ViewKeeper
     private let ledger: Ledger
     private let reconciler: Reconciler
     private let recounter: Recounter
-    private let settings: SwarmSettings
+    private let settings: LiveSettings
+    private let breaker: EvictionGuard
     private let swarm: String
     private let term: Int64
     private let slaves: SlaveCaller
@@ -26,6 +29,7 @@ actor Membership: Service {
     private var reconciledBoot: [ServerName: String] = [:]
     /// When a page of a slave's report last came in.
     private var reporting: [ServerName: ContinuousClock.Instant] = [:]
+    private var reports = ReportProgress()
     private var published: ServerView?
     private var shownBrims: [Int64]?
     /// A document that is read or changed is taken into the roster before another is: no old one replaces a newer.
@@ -34,8 +38,8 @@ actor Membership: Service {
 
     init(
         store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
-        recounter: Recounter, settings: SwarmSettings, swarm: String, term: Int64, slaves: SlaveCaller, changed: Bell,
-        removed: Bell, logger: Logger
+        recounter: Recounter, settings: LiveSettings, breaker: EvictionGuard, swarm: String, term: Int64,
+        slaves: SlaveCaller, changed: Bell, removed: Bell, logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -44,6 +48,7 @@ actor Membership: Service {
         self.reconciler = reconciler
         self.recounter = recounter
         self.settings = settings
+        self.breaker = breaker
         self.swarm = swarm
         self.term = term
         self.slaves = slaves
@@ -57,6 +62,9 @@ actor Membership: Service {
     func begin() async throws {
         let records = try await store.servers()
         await roster.take(records)
+        breaker.count(records)
+        // What the master before had begun goes on.
+        breaker.explainAll()
         for record in records {
             watch.add(record.name, state: record.state, at: .now)
             if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
@@ -68,15 +76,21 @@ actor Membership: Service {
     }
 
     func run() async throws {
-        let tick = min(Duration.seconds(1), settings.suspectAfter / 4)
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            let times = settings.current
+            let tick = min(Duration.seconds(1), times.suspectAfter / 4)
+            watch.setTimes(suspectAfter: times.suspectAfter, downAfter: times.downAfter)
             do {
                 try await readServers()
+                breaker.count(await roster.records)
                 watch.hearing(true, at: .now)
                 for transition in watch.tick(at: .now) { try await apply(transition) }
                 await share()
                 try await refreshViews()
+                worker.did(1)
+                worker.rests(atMost: tick)
             } catch {
+                worker.failed(error, again: tick)
                 watch.hearing(false, at: .now)
                 logger.debug("servers cannot be watched", metadata: ["error": "\(error)"])
             }
@@ -109,6 +123,7 @@ actor Membership: Service {
         if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
         try await publish()
         await share()
+        breaker.explainAll()
         logger.info(
             isNew ? "a new server joins" : "a server joins again",
             metadata: ["server.name": "\(request.name)", "server.address": "\(request.address)"])
@@ -132,7 +147,7 @@ actor Membership: Service {
         return HeartbeatReply(
             state: record.state, quota: record.quota,
             report: isReadable ? await wantsReport(record, request.usage.boot) : false,
-            heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds)
+            heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds, scrub: ScrubPolicy(settings.current))
     }
 
     func goodbye(_ request: BlobList) async throws {
@@ -145,8 +160,15 @@ actor Membership: Service {
     func report(_ page: ReportPage) async throws -> ReportReply {
         let record = try await known(page.name, id: page.id)
         reporting[page.name] = .now
+        try reports.take(page)
         if page.after == nil { await roster.trust(page.name) }
-        let reply = try await reconciler.reconcile(page)
+        let reply: ReportReply
+        do {
+            reply = try await reconciler.reconcile(page)
+        } catch {
+            reports.broke(page.name)
+            throw error
+        }
         if page.through == nil {
             try await store.noteReport(page.name, at: page.begun)
             reporting[page.name] = nil
@@ -172,6 +194,22 @@ actor Membership: Service {
 
     // MARK: - What people ask
 
+    /// What people should know of the servers as a whole.
+    var warnings: [String] {
+        let held = watch.heldBack
+        guard !held.isEmpty else { return [] }
+        return [
+            "\(held.map(\.rawValue).joined(separator: ", ")) fell silent together: none of them is called down until "
+                + "\(DurationText.format(settings.downAfter * ServerWatch.massPatience)) have passed"
+        ]
+    }
+
+    /// Settings have changed: what depends on them is decided anew.
+    func settingsChanged() async {
+        await share()
+        changed.ring()
+    }
+
     /// Sets a quota; returns when MongoDB and, unless it is away, the slave have it.
     func setQuota(_ name: ServerName, _ quota: Int64) async throws {
         guard quota > 0 else {
@@ -187,6 +225,7 @@ actor Membership: Service {
             await roster.note(name, usage: usage)
         }
         await share()
+        breaker.explainAll()
         logger.info("quota set", metadata: ["server.name": "\(name)", "quota": "\(quota)"])
         changed.ring()
     }
@@ -215,6 +254,7 @@ actor Membership: Service {
             reconciledBoot[change.server] = nil
             ledger.decide { _ = $0.lost(change.server) }
         }
+        breaker.explainAll()
         try await publish()
         await share()
         if (change.to == .down) != (change.from == .down) {

@@ -9,17 +9,20 @@ actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
     private let progress: @Sendable () async -> (copying: Int, atRest: Bool)
+    private let warnings: @Sendable () async -> [String]
     private let leader: @Sendable () async -> String?
     private var cached: (histogram: SurplusHistogram, at: ContinuousClock.Instant, cost: Duration)?
     private let gate = AsyncGate()
 
     init(
         store: any MetadataStore, roster: Roster, leader: @escaping @Sendable () async -> String?,
+        warnings: @escaping @Sendable () async -> [String],
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
         self.roster = roster
         self.leader = leader
+        self.warnings = warnings
         self.progress = progress
     }
 
@@ -33,7 +36,7 @@ actor StatusService {
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
             unreachable: histogram.unreachableFiles, leader: await leader(), copying: now.copying, atRest: now.atRest,
-            ageSeconds: age, servers: try await servers())
+            ageSeconds: age, servers: try await servers(), warnings: await warnings())
     }
 
     func servers() async throws -> [ServerStatus] {

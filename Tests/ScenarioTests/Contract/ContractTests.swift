@@ -111,7 +111,7 @@ private struct Bench {
             let stat = try await swarm.stat(place)
             let blob = try #require(stat.blob)
             concrete = concrete.replacing("{blob}", with: "\(blob)")
-            if operation.method != "PUT" {
+            if operation.method != "PUT", operation.takesBlobToken {
                 token = try swarm.keys.sign(
                     .read(ReadGrant(blob: blob, version: stat.version ?? 1, name: "file"), lifetime: .seconds(60)))
             }
@@ -132,6 +132,7 @@ private struct Bench {
                 sample = .object(["writes": .array([.object(["path": .string(place), "size": .number(3)])])])
             }
             if operation.id.hasSuffix("Quota") { sample = .object(["quota": .number(1e9)]) }
+            if operation.id == "changeSettings" { sample = .object(["values": .object(["floor": .string("0")])]) }
             if operation.id == "planReads" { sample = .object(["paths": .array([.string(place)])]) }
             return sample
         }
@@ -190,7 +191,9 @@ private struct Bench {
         let elsewhere = try BrimPath(parsing: "/elsewhere")
         expectRefusal(
             try await send(token: try swarm.keys.sign(.user(path: elsewhere))), [403], "with a token for another path")
-        let changes = ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method) && operation.id != "planReads"
+        let changes =
+            ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method)
+            && !["planReads", "verify"].contains(operation.id)
         guard changes || operation.isForNodes else { return }
         expectRefusal(try await send(token: try swarm.keys.sign(.user(write: false))), [403], "with leave to read")
     }
