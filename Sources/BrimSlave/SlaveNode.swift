@@ -156,9 +156,9 @@ extension SlaveNode {
     /// A blob turned out to be damaged: it is set aside and its master is told. `inode` names the file that was read.
     func quarantine(_ blob: BlobID, inode: UInt64?, reason: String) async {
         do {
-            guard try await store.quarantine(blob, inode: inode) else { return }
+            guard let bytes = try await store.quarantine(blob, inode: inode) else { return }
             logger.error("a blob is damaged and was set aside", metadata: ["blob": "\(blob)", "reason": "\(reason)"])
-            if try await catalog.remove([blob]).isEmpty == false { quota.quarantine() }
+            if let size = try await catalog.remove([blob])[blob] { quota.quarantine(size, keeping: bytes) }
             outbox.lost([blob], damage: reason)
         } catch {
             logger.error("a damaged blob cannot be set aside", metadata: ["blob": "\(blob)", "error": "\(error)"])
