@@ -39,12 +39,3 @@ public struct MasterConfiguration: Sendable {
         self.keys = keys
     }
 }
-
-extension MasterConfiguration {
-    /// What was given, as text.
-    var givenTexts: [SwarmSetting: String] {
-        let usual = SwarmSettings()
-        let names = given ?? Set(SwarmSetting.allCases.filter { $0.text(in: settings) != $0.text(in: usual) })
-        return Dictionary(names.map { ($0, $0.text(in: settings)) }) { first, _ in first }
-    }
-}

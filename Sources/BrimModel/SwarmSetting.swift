@@ -150,6 +150,13 @@ extension SwarmSettings {
         return changed
     }
 
+    /// The values of these settings as text; nil: of all that are not the usual ones.
+    public func texts(of names: Set<SwarmSetting>?) -> [SwarmSetting: String] {
+        let usual = SwarmSettings()
+        let names = names ?? Set(SwarmSetting.allCases.filter { $0.text(in: self) != $0.text(in: usual) })
+        return Dictionary(names.map { ($0, $0.text(in: self)) }) { first, _ in first }
+    }
+
     /// Throws `.invalid` when values do not go together.
     public func check() throws {
         guard heartbeat < suspectAfter, suspectAfter < downAfter else {

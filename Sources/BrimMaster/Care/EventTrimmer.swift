@@ -18,10 +18,12 @@ actor EventTrimmer: BackgroundLoop {
 
     nonisolated let worker = Worker("events", unit: "events trimmed")
     private let store: any MetadataStore
+    private let clock: any BrimClock
     private let logger: Logger
 
-    init(store: any MetadataStore, logger: Logger) {
+    init(store: any MetadataStore, clock: any BrimClock = SystemClock(), logger: Logger) {
         self.store = store
+        self.clock = clock
         self.logger = logger
     }
 
@@ -30,7 +32,7 @@ actor EventTrimmer: BackgroundLoop {
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             worker.rests(atMost: pause)
             let wait = pause
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: wait) }
+            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: wait) }
             guard !Task.isShuttingDownGracefully, !Task.isCancelled else { return }
             do {
                 try await trim()
@@ -46,7 +48,7 @@ actor EventTrimmer: BackgroundLoop {
     /// Goes through all stories once.
     func trim() async throws {
         let retention = EventRetention(
-            newest: Self.newest, since: Timestamp.now.adding(.zero - Self.age))
+            newest: Self.newest, since: clock.timestamp.adding(.zero - Self.age))
         var after: FileID?
         worker.begins("goes through the stories of all files")
         repeat {

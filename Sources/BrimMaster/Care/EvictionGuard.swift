@@ -19,10 +19,14 @@ final class EvictionGuard: Sendable {
     }
     private let state: Mutex<State>
     private let store: any MetadataStore
+    private let clock: any BrimClock
     private let logger: Logger
 
-    init(store: any MetadataStore, settings: SwarmSettings, logger: Logger) {
+    init(
+        store: any MetadataStore, settings: SwarmSettings, clock: any BrimClock = SystemClock(), logger: Logger
+    ) {
         self.store = store
+        self.clock = clock
         self.logger = logger
         state = Mutex(
             State(
@@ -36,7 +40,7 @@ final class EvictionGuard: Sendable {
     var warning: String? {
         state.withLock { state in
             guard state.breaker.isOpen else { return nil }
-            return (state.words ?? Self.words(state.breaker))
+            return (state.words ?? "the breaker is open")
                 + ". Copies are made into free room only. See the master's log; 'brim settings breaker=reset' goes on"
         }
     }
@@ -62,30 +66,36 @@ final class EvictionGuard: Sendable {
     /// A file of so many bytes was written: it may displace that much on each of `servers`.
     func explain(bytes: Int64, servers: Int) {
         let (product, overflow) = bytes.multipliedReportingOverflow(by: Int64(max(1, servers)))
-        state.withLock { $0.breaker.explain(overflow ? .max : product, at: .now) }
+        let now = clock.now
+        state.withLock { $0.breaker.explain(overflow ? .max : product, at: now) }
     }
 
     /// A server came or went, or a person changed or removed something: everything may move once.
     func explainAll() {
+        let now = clock.now
         state.withLock { state in
             let stored = state.stored
-            state.breaker.explainAll(stored: stored, at: .now)
+            state.breaker.explainAll(stored: stored, at: now)
         }
     }
 
     /// The replicator found nothing left to do.
-    func rested() { state.withLock { $0.breaker.rested(at: .now) } }
+    func rested() {
+        let now = clock.now
+        state.withLock { $0.breaker.rested(at: now) }
+    }
 
     // MARK: - Asking
 
     /// Whether so many copies may go; false from the moment that there were too many.
     func admits(copies: Int, bytes: Int64) async -> Bool {
+        let (now, time) = (clock.now, clock.timestamp)
         let (isAdmitted, opened) = state.withLock { state in
             let before = state.breaker.isOpen
             let all = state.copies
-            let isAdmitted = state.breaker.admits(copies: copies, bytes: bytes, of: all, at: .now)
+            let isAdmitted = state.breaker.admits(copies: copies, bytes: bytes, of: all, at: now)
             guard !before, state.breaker.isOpen else { return (isAdmitted, nil as Int?) }
-            state.words = Self.words(state.breaker)
+            state.words = Self.words(state.breaker, time)
             state.isUntold = true
             return (isAdmitted, state.breaker.excess)
         }
@@ -99,7 +109,10 @@ final class EvictionGuard: Sendable {
     }
 
     /// Copies would be given up if it were not open.
-    func wanted() { state.withLock { $0.breaker.wanted(at: .now) } }
+    func wanted() {
+        let now = clock.now
+        state.withLock { $0.breaker.wanted(at: now) }
+    }
 
     // MARK: - Settings
 
@@ -107,11 +120,12 @@ final class EvictionGuard: Sendable {
     func follow(_ stored: String?) async throws {
         if state.withLock({ $0.isUntold }) { await tell() }
         enum Change { case none, opened, reset, quiet }
+        let now = clock.now
         let change = state.withLock { state -> Change in
             guard !state.isUntold else { return .none }
             if let stored, !state.breaker.isOpen {
                 state.words = stored
-                state.breaker.reopen(excess: 0, at: .now)
+                state.breaker.reopen(excess: 0, at: now)
                 return .opened
             }
             if stored == nil, state.breaker.isOpen {
@@ -119,7 +133,7 @@ final class EvictionGuard: Sendable {
                 state.words = nil
                 return .reset
             }
-            if state.breaker.closesQuietly(at: .now) {
+            if state.breaker.closesQuietly(at: now) {
                 state.words = nil
                 return .quiet
             }
@@ -146,8 +160,8 @@ final class EvictionGuard: Sendable {
         }
     }
 
-    private static func words(_ breaker: EvictionBreaker) -> String {
-        "the breaker is open since \(Timestamp.now.description.prefix(19))Z: \(breaker.excess) copies would have been given "
+    private static func words(_ breaker: EvictionBreaker, _ time: Timestamp) -> String {
+        "the breaker is open since \(time.description.prefix(19))Z: \(breaker.excess) copies would have been given "
             + "up within \(DurationText.format(breaker.window)) without a known cause"
     }
 }

@@ -20,18 +20,21 @@ actor SettingsKeeper: BackgroundLoop {
     private let settings: LiveSettings
     private let guardian: EvictionGuard
     private let follow: @Sendable (SwarmSettings) async -> Void
+    private let clock: any BrimClock
     private let logger: Logger
     private var last: StoredSettings
 
     /// `follow` is told of each change.
     init(
         store: any MetadataStore, settings: LiveSettings, stored: StoredSettings, guardian: EvictionGuard,
-        logger: Logger, follow: @escaping @Sendable (SwarmSettings) async -> Void
+        clock: any BrimClock = SystemClock(), logger: Logger,
+        follow: @escaping @Sendable (SwarmSettings) async -> Void
     ) {
         self.store = store
         self.settings = settings
         self.guardian = guardian
         self.follow = follow
+        self.clock = clock
         self.logger = logger
         last = stored
     }
@@ -87,7 +90,7 @@ actor SettingsKeeper: BackgroundLoop {
                 worker.failed(error, again: Self.interval)
                 logger.debug("settings cannot be read", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.interval) }
+            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: Self.interval) }
         }
     }
 

@@ -6,6 +6,7 @@ import BrimWire
 struct NamespaceService: Sendable {
     let store: any MetadataStore
     let views: ViewKeeper
+    var clock: any BrimClock = SystemClock()
 
     // MARK: - Looking
 
@@ -116,7 +117,7 @@ struct NamespaceService: Sendable {
         let entry = try await store.create(
             NewEntry(
                 place: EntryPlace(parent: directory.id, name: name), type: .symlink, mode: 0o777,
-                modified: modified ?? .now, target: target))
+                modified: modified ?? clock.timestamp, target: target))
         return FileStat(path: path.description, entry: entry)
     }
 
@@ -216,7 +217,7 @@ struct NamespaceService: Sendable {
                 current = try await store.create(
                     NewEntry(
                         place: place, type: .directory, mode: (last ? mode : nil) ?? 0o755,
-                        modified: (last ? modified : nil) ?? .now))
+                        modified: (last ? modified : nil) ?? clock.timestamp))
             } catch let error as BrimError where error.code == .exists {
                 current = try await madeByAnother(place, path: path, depth: index + 1)
             }
@@ -229,7 +230,7 @@ struct NamespaceService: Sendable {
     private func madeByAnother(_ place: EntryPlace, path: BrimPath, depth: Int) async throws -> Entry {
         for _ in 0..<Self.visibilityChecks {
             guard let entry = try await store.entry(at: place) else {
-                try await Task.sleep(for: .milliseconds(10))
+                try await clock.sleep(for: .milliseconds(10))
                 continue
             }
             guard entry.type == .directory else {

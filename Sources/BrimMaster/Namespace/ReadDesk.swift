@@ -10,6 +10,7 @@ struct ReadDesk: Sendable {
     let namespace: NamespaceService
     let roster: Roster
     let keys: SwarmKeys
+    var clock: any BrimClock = SystemClock()
 
     /// The copies that can be read now. Throws `.unavailable` when no holder answers.
     func plan(_ path: BrimPath, readerHost: String?) async throws -> ReadPlan {
@@ -22,7 +23,7 @@ struct ReadDesk: Sendable {
                 advice: "Start one of them again")
         }
         let grant = ReadGrant(blob: content.blob, version: content.version, name: entry.name?.text ?? "")
-        let token = try keys.sign(.read(grant, lifetime: Self.lifetime))
+        let token = try keys.sign(.read(grant, lifetime: Self.lifetime, now: clock.timestamp))
         return ReadPlan(
             file: FileStat(path: path.description, entry: entry),
             copies: Self.bestFirst(holders, readerHost: readerHost).map {

@@ -22,6 +22,7 @@ struct WriteDesk: Sendable {
     /// Rung when a file was written, and when an overwrite left a tombstone.
     let changed: Bell
     let removed: Bell
+    var clock: any BrimClock = SystemClock()
 
     /// Chooses targets for a write and returns the URL to send its bytes to. Makes missing parents. Throws `.isDirectory`,
     /// `.precondition`, `.full`, `.unavailable`, `.invalid`, `.conflict`.
@@ -48,7 +49,7 @@ struct WriteDesk: Sendable {
             size: request.size, targets: targets, mode: request.mode ?? 0o644, modified: request.modified, n: request.n,
             attributes: request.attributes ?? [:], ifMatch: request.ifMatch ?? .anything,
             master: await roster.masterURL(for: first.server))
-        let token = try keys.sign(.write(grant, lifetime: Self.lifetime))
+        let token = try keys.sign(.write(grant, lifetime: Self.lifetime, now: clock.timestamp))
         return WritesReply.Item(url: "http://\(first.address)/v1/blobs/\(grant.blob)?token=\(token)", targets: targets)
     }
 
@@ -94,7 +95,7 @@ struct WriteDesk: Sendable {
             BlobCommit(
                 request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
                 size: request.size, checksum: request.checksum, replicas: request.made, mode: grant.mode,
-                modified: grant.modified ?? .now, explicitN: grant.n, defaultN: settings.copies,
+                modified: grant.modified ?? clock.timestamp, explicitN: grant.n, defaultN: settings.copies,
                 attributes: grant.attributes, precondition: Precondition(grant.ifMatch)))
         let entry = outcome.entry
         guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }

@@ -22,11 +22,12 @@ struct CopyDispatcher: Sendable {
     private let giveUp: GiveUp
     private let bell: Bell
     private let logger: Logger
-    private let failures = Failures()
+    private let clock: any BrimClock
+    private let failures: Failures
 
     init(
         store: any MetadataStore, views: ViewKeeper, roster: Roster, ledger: Ledger, desk: OrderDesk, giveUp: GiveUp,
-        bell: Bell, logger: Logger
+        bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.views = views
@@ -36,6 +37,8 @@ struct CopyDispatcher: Sendable {
         self.giveUp = giveUp
         self.bell = bell
         self.logger = logger
+        self.clock = clock
+        failures = Failures(clock: clock)
     }
 
     /// Whether a copy of this file failed so lately that it is not tried again yet.
@@ -89,7 +92,8 @@ struct CopyDispatcher: Sendable {
             kept.map { item in
                 FileEvent(
                     file: item.file, blob: item.blob, server: request.name, kind: .copied,
-                    reason: (orders[item.sequence] ?? nil)?.reason ?? "ordered by a master before this one", at: .now)
+                    reason: (orders[item.sequence] ?? nil)?.reason ?? "ordered by a master before this one",
+                    at: clock.timestamp)
             }, logger)
         bell.ring()
         return CompletionsReply(
@@ -191,19 +195,22 @@ private final class Failures: Sendable {
     }
     private static let capacity = 10_000
     private let byFile = Mutex<[FileID: Failure]>([:])
+    private let clock: any BrimClock
+
+    init(clock: any BrimClock) { self.clock = clock }
 
     func note(_ file: FileID) {
         byFile.withLock { failures in
             if failures.count >= Self.capacity { failures.removeAll() }
             let count = (failures[file]?.count ?? 0) + 1
             let wait = Duration.seconds(min(60, 1 << min(count - 1, 6)))
-            failures[file] = Failure(count: count, until: .now + wait)
+            failures[file] = Failure(count: count, until: clock.now + wait)
         }
     }
 
     func forget(_ file: FileID) { byFile.withLock { $0[file] = nil } }
 
     func isResting(_ file: FileID) -> Bool {
-        byFile.withLock { failures in failures[file].map { $0.until > .now } ?? false }
+        byFile.withLock { failures in failures[file].map { $0.until > clock.now } ?? false }
     }
 }

@@ -12,6 +12,7 @@ struct GiveUp: Sendable {
     let ledger: Ledger
     let roster: Roster
     let breaker: EvictionGuard
+    var clock: any BrimClock = SystemClock()
     let logger: Logger
 
     /// Strikes victims from the metadata, each for its reason; returns those that could be given up. The others changed
@@ -32,7 +33,7 @@ struct GiveUp: Sendable {
                 FileEvent(
                     file: victim.file, blob: victim.blob, server: server, kind: .givenUp,
                     reason: "\(reason); this file's surplus \(victim.surplus) → \(victim.surplus - 1), "
-                        + "\(victim.size) bytes freed on \(server)", at: .now)
+                        + "\(victim.size) bytes freed on \(server)", at: clock.timestamp)
             }, logger)
         return gone.map(\.0)
     }

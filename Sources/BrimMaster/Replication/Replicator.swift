@@ -30,13 +30,14 @@ actor Replicator: BackgroundLoop {
     private let settings: LiveSettings
     private let breaker: EvictionGuard
     private let bell: Bell
+    private let clock: any BrimClock
     private let logger: Logger
     private var position: NeedyPosition?
     private var restful = false
 
     init(
         store: any MetadataStore, roster: Roster, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
-        settings: LiveSettings, breaker: EvictionGuard, bell: Bell, logger: Logger
+        settings: LiveSettings, breaker: EvictionGuard, bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -46,6 +47,7 @@ actor Replicator: BackgroundLoop {
         self.settings = settings
         self.breaker = breaker
         self.bell = bell
+        self.clock = clock
         self.logger = logger
     }
 
@@ -58,7 +60,7 @@ actor Replicator: BackgroundLoop {
     func run() async throws {
         var wait = Duration.zero
         while await bell.wait(atMost: wait) {
-            let began = ContinuousClock.now
+            let began = clock.now
             worker.begins("looks for the neediest files")
             do {
                 let outcome = try await pass()
@@ -71,8 +73,8 @@ actor Replicator: BackgroundLoop {
                 note(outcome, wait)
                 // A pass that found nothing is not repeated for some time, however often something changes.
                 if outcome != .more {
-                    let cost = ContinuousClock.now - began
-                    if cost > .milliseconds(20) { try await Task.sleep(for: min(cost * 2, .seconds(5))) }
+                    let cost = clock.now - began
+                    if cost > .milliseconds(20) { try await clock.sleep(for: min(cost * 2, .seconds(5))) }
                 }
             } catch {
                 restful = false
@@ -101,8 +103,9 @@ actor Replicator: BackgroundLoop {
 
     private func pass() async throws -> Outcome {
         let start = position
+        let now = clock.now
         ledger.decide { planner in
-            planner.expireGrants(at: .now)
+            planner.expireGrants(at: now)
             planner.forgetRound()
         }
         var ordered = try await restoreHeadroom()

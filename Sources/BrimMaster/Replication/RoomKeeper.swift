@@ -20,8 +20,9 @@ struct RoomKeeper: Sendable {
     let roster: Roster
     let ledger: Ledger
     let giveUp: GiveUp
-    let slaves: SlaveCaller
+    let slaves: any SlaveLink
     let settings: LiveSettings
+    var clock: any BrimClock = SystemClock()
 
     /// Targets for a write of `size` bytes with room on each; `request` names it until it ends. Throws `.full`,
     /// `.unavailable`.
@@ -67,7 +68,7 @@ struct RoomKeeper: Sendable {
         let servers = servers.prefix(Self.asked)
         let isUnsettled = ledger.decide { $0.isUnsettled(Array(servers)) }
         guard isFirstLook || isUnsettled else { return false }
-        if !isFirstLook { try? await Task.sleep(for: Self.pause) }
+        if !isFirstLook { try? await clock.sleep(for: Self.pause) }
         await withTaskGroup(of: Void.self) { group in
             for server in servers {
                 group.addTask {
@@ -120,7 +121,7 @@ struct RoomKeeper: Sendable {
         _ request: String, _ size: Int64, _ copies: Int, _ n: Int, _ near: Set<ServerName>, _ avoid: Set<ServerName>,
         richest: [ServerName: [Victim]]
     ) -> WritePlacement {
-        let now = ContinuousClock.now
+        let now = clock.now
         return ledger.decide { planner in
             planner.expireGrants(at: now)
             let placement = planner.roomForWrite(

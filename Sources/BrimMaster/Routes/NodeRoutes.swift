@@ -1,4 +1,3 @@
-import BrimMetadata
 import BrimModel
 import BrimWire
 import HTTPTypes
@@ -6,57 +5,32 @@ import Hummingbird
 
 /// What slaves say to a master. All need a node token.
 struct NodeRoutes: Sendable {
-    let store: any MetadataStore
-    let membership: Membership
-    let reconciler: Reconciler
-    let dispatcher: CopyDispatcher
-    let writes: WriteDesk
-    let room: RoomKeeper
-    let changed: Bell
+    let core: MasterCore
 
     func add(to router: Router<BrimRequestContext>) {
-        post(router, "join") { (body: JoinRequest, host) in try await membership.join(body, masterHost: host) }
+        post(router, "join") { (body: JoinRequest, host) in try await core.join(body, masterHost: host) }
         post(router, "heartbeat") { (body: HeartbeatRequest, host) in
-            try await membership.heartbeat(body, masterHost: host)
+            try await core.heartbeat(body, masterHost: host)
         }
         post(router, "goodbye") { (body: BlobList, _) in
-            try await membership.goodbye(body)
+            try await core.goodbye(body)
             return Empty()
         }
-        post(router, "report") { (body: ReportPage, _) in try await membership.report(body) }
+        post(router, "report") { (body: ReportPage, _) in try await core.report(body) }
         post(router, "lost") { (body: LostRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            let damage = (body.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }
-            try await reconciler.lose(body.blobs, on: body.name, damage: Dictionary(damage) { first, _ in first })
+            try await core.lost(body)
             return Empty()
         }
-        post(router, "surplus") { (body: BlobList, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            let files = try await store.files(withBlobs: body.blobs)
-            let surplus = files.compactMap { blob, entry in entry.content.map { (blob.description, $0.surplus) } }
-            return SurplusReply(surplus: Dictionary(surplus) { first, _ in first })
-        }
-        post(router, "pending") { (body: PendingRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            return try await reconciler.settle(body.blobs, on: body.name)
-        }
+        post(router, "surplus") { (body: BlobList, _) in try await core.surplus(body) }
+        post(router, "pending") { (body: PendingRequest, _) in try await core.pending(body) }
         post(router, "deleted") { (body: BlobList, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            try await store.deletionsDone(on: body.name, body.blobs)
-            changed.ring()
+            try await core.deleted(body)
             return Empty()
         }
-        post(router, "completions") { (body: CompletionsRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            return try await dispatcher.completed(body)
-        }
-        post(router, "commit") { (body: CommitRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            return try await writes.commit(body)
-        }
+        post(router, "completions") { (body: CompletionsRequest, _) in try await core.completions(body) }
+        post(router, "commit") { (body: CommitRequest, _) in try await core.commit(body) }
         post(router, "room") { (body: RoomRequest, _) in
-            _ = try await membership.known(body.name, id: body.id)
-            try await room.makeRoom(bytes: body.bytes, on: body.name)
+            try await core.room(body)
             return Empty()
         }
     }

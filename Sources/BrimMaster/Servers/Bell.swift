@@ -1,3 +1,4 @@
+import BrimModel
 import ServiceLifecycle
 import Synchronization
 
@@ -8,6 +9,9 @@ final class Bell: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
     }
     private let state = Mutex(State())
+    private let clock: any BrimClock
+
+    init(clock: any BrimClock = SystemClock()) { self.clock = clock }
 
     func ring() {
         let waiter = state.withLock { state in
@@ -27,7 +31,7 @@ final class Bell: Sendable {
         await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.ringing() }
-                group.addTask { try? await Task.sleep(for: limit) }
+                group.addTask { try? await self.clock.sleep(for: limit) }
                 await group.next()
                 group.cancelAll()
             }

@@ -16,20 +16,25 @@ actor DeletionWorker: BackgroundLoop {
     private let desk: OrderDesk
     private let bell: Bell
     private let freed: Bell
+    private let clock: any BrimClock
     private let logger: Logger
 
     /// `bell` rings when something was removed; `freed` is rung when room was freed.
-    init(store: any MetadataStore, roster: Roster, desk: OrderDesk, bell: Bell, freed: Bell, logger: Logger) {
+    init(
+        store: any MetadataStore, roster: Roster, desk: OrderDesk, bell: Bell, freed: Bell,
+        clock: any BrimClock = SystemClock(), logger: Logger
+    ) {
         self.store = store
         self.roster = roster
         self.desk = desk
         self.bell = bell
         self.freed = freed
+        self.clock = clock
         self.logger = logger
     }
 
     func run() async throws {
-        var lastTrim = ContinuousClock.now
+        var lastTrim = clock.now
         while await bell.wait(atMost: .seconds(2)) {
             var failure: (any Error)?
             for server in await roster.records where server.state == .up {
@@ -42,8 +47,8 @@ actor DeletionWorker: BackgroundLoop {
                         metadata: ["server.name": "\(server.name)", "error": "\(error)"])
                 }
             }
-            if ContinuousClock.now - lastTrim > .seconds(60) {
-                lastTrim = .now
+            if clock.now - lastTrim > .seconds(60) {
+                lastTrim = clock.now
                 await trim()
             }
             if let failure {

@@ -20,9 +20,10 @@ actor Membership: BackgroundLoop {
     private let breaker: EvictionGuard
     private let swarm: String
     private let term: Int64
-    private let slaves: SlaveCaller
+    private let slaves: any SlaveLink
     private let changed: Bell
     private let removed: Bell
+    private let clock: any BrimClock
     private let logger: Logger
     private var watch: ServerWatch
     /// The start of each slave whose complete report was reconciled.
@@ -39,7 +40,7 @@ actor Membership: BackgroundLoop {
     init(
         store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
         recounter: Recounter, settings: LiveSettings, breaker: EvictionGuard, swarm: String, term: Int64,
-        slaves: SlaveCaller, changed: Bell, removed: Bell, logger: Logger
+        slaves: any SlaveLink, changed: Bell, removed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -54,6 +55,7 @@ actor Membership: BackgroundLoop {
         self.slaves = slaves
         self.changed = changed
         self.removed = removed
+        self.clock = clock
         self.logger = logger
         watch = ServerWatch(suspectAfter: settings.suspectAfter, downAfter: settings.downAfter)
     }
@@ -66,7 +68,7 @@ actor Membership: BackgroundLoop {
         // What the master before had begun goes on.
         breaker.explainAll()
         for record in records {
-            watch.add(record.name, state: record.state, at: .now)
+            watch.add(record.name, state: record.state, at: clock.now)
             if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
             // The master before may have ended between giving a copy up and having it deleted.
             await roster.doubt(record.name)
@@ -83,18 +85,18 @@ actor Membership: BackgroundLoop {
             do {
                 try await readServers()
                 breaker.count(await roster.records)
-                watch.hearing(true, at: .now)
-                for transition in watch.tick(at: .now) { try await apply(transition) }
+                watch.hearing(true, at: clock.now)
+                for transition in watch.tick(at: clock.now) { try await apply(transition) }
                 await share()
                 try await refreshViews()
                 worker.did(1)
                 worker.rests(atMost: tick)
             } catch {
                 worker.failed(error, again: tick)
-                watch.hearing(false, at: .now)
+                watch.hearing(false, at: clock.now)
                 logger.debug("servers cannot be watched", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: tick) }
+            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: tick) }
         }
     }
 
@@ -110,17 +112,18 @@ actor Membership: BackgroundLoop {
         let hello = ServerHello(
             name: request.name, id: request.id, address: request.address, zone: request.zone,
             version: request.version, requestedQuota: request.quota, usage: request.usage)
-        reporting[request.name] = .now
+        reporting[request.name] = clock.now
         let isNew = await roster.record(request.name) == nil
         let record = try await documents.exclusively { [store, roster] in
             let record = try await store.join(hello)
             await roster.take(record)
             return record
         }
-        await roster.note(request.name, usage: request.usage, load: record.load, at: .now, masterHost: masterHost)
+        await roster.note(
+            request.name, usage: request.usage, load: record.load, at: clock.timestamp, masterHost: masterHost)
         ledger.decide { _ = $0.lost(request.name) }
-        watch.add(request.name, state: record.state, at: .now)
-        if let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        watch.add(request.name, state: record.state, at: clock.now)
+        if let transition = watch.heard(request.name, at: clock.now) { try await apply(transition) }
         try await publish()
         await share()
         breaker.explainAll()
@@ -134,13 +137,14 @@ actor Membership: BackgroundLoop {
     func heartbeat(_ request: HeartbeatRequest, masterHost: String?) async throws -> HeartbeatReply {
         let known = try await known(request.name, id: request.id)
         try await store.noteHeartbeat(
-            request.name, id: request.id, usage: request.usage, load: request.load, at: .now)
-        await roster.note(request.name, usage: request.usage, load: request.load, at: .now, masterHost: masterHost)
+            request.name, id: request.id, usage: request.usage, load: request.load, at: clock.timestamp)
+        await roster.note(
+            request.name, usage: request.usage, load: request.load, at: clock.timestamp, masterHost: masterHost)
         let isFaultNews = await roster.note(request.name, fault: request.fault)
         if isFaultNews { try await faultChanged(request.name, request.fault) }
         // Who cannot read what it has is as good as silent.
         let isReadable = request.fault?.isReadable ?? true
-        if isReadable, let transition = watch.heard(request.name, at: .now) { try await apply(transition) }
+        if isReadable, let transition = watch.heard(request.name, at: clock.now) { try await apply(transition) }
         // The planner learns of one server here; of all, load and quotas too, with each reading of the documents.
         if ledger.decide({ $0.heard(request.usage, from: request.name) }) { changed.ring() }
         let record = await roster.record(request.name) ?? known
@@ -154,12 +158,12 @@ actor Membership: BackgroundLoop {
         _ = try await known(request.name, id: request.id)
         logger.info("a server says goodbye", metadata: ["server.name": "\(request.name)"])
         ledger.decide { _ = $0.lost(request.name) }
-        if let transition = watch.goodbye(request.name, at: .now) { try await apply(transition) }
+        if let transition = watch.goodbye(request.name, at: clock.now) { try await apply(transition) }
     }
 
     func report(_ page: ReportPage) async throws -> ReportReply {
         let record = try await known(page.name, id: page.id)
-        reporting[page.name] = .now
+        reporting[page.name] = clock.now
         try reports.take(page)
         if page.after == nil { await roster.trust(page.name) }
         let reply: ReportReply
@@ -176,7 +180,7 @@ actor Membership: BackgroundLoop {
             logger.info(
                 "a server is reconciled",
                 metadata: ["server.name": "\(page.name)", "missing": "\(reply.check.count)"])
-            if let transition = watch.reconciled(page.name, at: .now) { try await apply(transition) }
+            if let transition = watch.reconciled(page.name, at: clock.now) { try await apply(transition) }
             try await publish()
             removed.ring()
             changed.ring()
@@ -235,8 +239,8 @@ actor Membership: BackgroundLoop {
     private func wantsReport(_ record: ServerRecord, _ boot: String) async -> Bool {
         let doubtful = await roster.isDoubtful(record.name)
         let reconciled = reconciledBoot[record.name] == boot && record.state != .down
-        let recent = reporting[record.name].map { ContinuousClock.now - $0 < .seconds(10) } ?? false
-        let stale = record.report.map { Timestamp.now.seconds - $0.seconds > 86_400 } ?? true
+        let recent = reporting[record.name].map { clock.now - $0 < .seconds(10) } ?? false
+        let stale = record.report.map { clock.timestamp.seconds - $0.seconds > 86_400 } ?? true
         return !recent && (!reconciled || stale || doubtful)
     }
 
@@ -291,7 +295,7 @@ actor Membership: BackgroundLoop {
 
     private func watchAnew(_ server: ServerName, _ state: ServerState?) {
         watch.forget(server)
-        if let state { watch.add(server, state: state, at: .now) }
+        if let state { watch.add(server, state: state, at: clock.now) }
     }
 
     /// A disk has failed, or is well again: what depends on it is decided anew.
@@ -316,7 +320,7 @@ actor Membership: BackgroundLoop {
             return records
         }
         for record in records where watch.state(record.name) == nil {
-            watch.add(record.name, state: record.state, at: .now)
+            watch.add(record.name, state: record.state, at: clock.now)
         }
     }
 
@@ -330,7 +334,7 @@ actor Membership: BackgroundLoop {
         let counted = records.filter { $0.state != .down }.map(\.name)
         let up = await roster.receiving.filter { reconciledBoot[$0.name] == $0.usage.boot }.map(\.name)
         if let published, published.counted == Set(counted), published.up == Set(up) { return }
-        let began = ContinuousClock.now
+        let began = clock.now
         let view = try await store.publishView(counted: counted, readable: counted, up: up, term: term)
         published = view
         await views.take(view, readAt: began)

@@ -3,7 +3,6 @@ import BrimModel
 import BrimPlacement
 import BrimWire
 import Logging
-import NIOHTTP1
 
 /// Sends the leader's orders: one batch at a time to each slave, each with a sequence number of this term.
 actor OrderDesk {
@@ -30,19 +29,15 @@ actor OrderDesk {
     nonisolated let term: Int64
     private let roster: Roster
     private let ledger: Ledger
-    private let peers: PeerClient
-    private let keys: SwarmKeys
-    private let subject: String
+    private let slaves: any SlaveLink
     private var sequence: Int64 = 0
     private var gates: [ServerName: AsyncGate] = [:]
 
-    init(term: Int64, roster: Roster, ledger: Ledger, peers: PeerClient, keys: SwarmKeys, subject: String) {
+    init(term: Int64, roster: Roster, ledger: Ledger, slaves: any SlaveLink) {
         self.term = term
         self.roster = roster
         self.ledger = ledger
-        self.peers = peers
-        self.keys = keys
-        self.subject = subject
+        self.slaves = slaves
     }
 
     /// Sends a batch and waits for the slave's answer; the roster then knows the slave's usage after it. Throws when the
@@ -60,9 +55,8 @@ actor OrderDesk {
             sequence += 1
             return Order(sequence: sequence, evict: draft.evict, pull: draft.pull)
         }
-        let reply = try await peers.call(
-            .POST, "http://\(peer.address)/v1/orders", body: OrderBatch(term: term, orders: orders, leader: leader),
-            token: try keys.nodeToken(name: subject), deadline: deadline, as: OrderReply.self)
+        let batch = OrderBatch(term: term, orders: orders, leader: leader)
+        let reply = try await slaves.order(peer, batch, deadline: deadline)
         await roster.note(server, usage: reply.usage)
         _ = ledger.decide { $0.heard(reply.usage, from: server) }
         return Receipt(

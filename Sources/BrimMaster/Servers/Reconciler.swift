@@ -12,6 +12,7 @@ struct Reconciler: Sendable {
     let changed: Bell
     /// Asked before blobs that nobody knows are given over to deletion.
     var breaker: EvictionGuard?
+    var clock: any BrimClock = SystemClock()
 
     /// Answers one page of a report. An orphan of a live file is adopted when size and checksum fit; the slave is told to
     /// confirm it, and tells us if it has given it up meanwhile.
@@ -59,7 +60,7 @@ struct Reconciler: Sendable {
                 return FileEvent(
                     file: loss.file, blob: loss.blob, server: server,
                     kind: damage[loss.blob] == nil ? .lost : .quarantined,
-                    reason: "\(why); surplus \(before) → \(before - 1) where it counted", at: .now)
+                    reason: "\(why); surplus \(before) → \(before - 1) where it counted", at: clock.timestamp)
             }, logger)
         changed.ring()
     }
@@ -102,7 +103,7 @@ struct Reconciler: Sendable {
                     return FileEvent(
                         file: copy.file, blob: copy.blob, server: server, kind: .adopted,
                         reason: "found on the server, size (\(content?.size ?? 0) bytes) and checksum fit; surplus was "
-                            + "\(content?.surplus ?? 0)", at: .now)
+                            + "\(content?.surplus ?? 0)", at: clock.timestamp)
                 }, logger)
             changed.ring()
         }

@@ -21,19 +21,24 @@ actor Recounter: BackgroundLoop {
     private let views: ViewKeeper
     private let changed: Bell
     private let logger: Logger
-    private let bell = Bell()
+    private let clock: any BrimClock
+    private let bell: Bell
     private var jobs: [Job] = []
 
-    init(store: any MetadataStore, views: ViewKeeper, changed: Bell, logger: Logger) {
+    init(
+        store: any MetadataStore, views: ViewKeeper, changed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
+    ) {
         self.store = store
         self.views = views
         self.changed = changed
+        self.clock = clock
         self.logger = logger
+        bell = Bell(clock: clock)
     }
 
     /// Has a server's files recounted with the view that is current in `delay` from now.
     func add(_ server: ServerName, rising: Bool, after delay: Duration) {
-        jobs.append(Job(server: server, rising: rising, notBefore: .now + delay))
+        jobs.append(Job(server: server, rising: rising, notBefore: clock.now + delay))
         bell.ring()
     }
 
@@ -41,7 +46,7 @@ actor Recounter: BackgroundLoop {
         var wait = Duration.zero
         while await bell.wait(atMost: wait) {
             wait = .seconds(60)
-            let now = ContinuousClock.now
+            let now = clock.now
             let due = jobs.filter { $0.notBefore <= now }
             jobs.removeAll { $0.notBefore <= now }
             for job in due {
@@ -54,11 +59,11 @@ actor Recounter: BackgroundLoop {
                     logger.warning(
                         "a recount is interrupted",
                         metadata: ["server.name": "\(job.server)", "error": "\(error)"])
-                    jobs.append(Job(server: job.server, rising: job.rising, notBefore: .now + .seconds(1)))
+                    jobs.append(Job(server: job.server, rising: job.rising, notBefore: clock.now + .seconds(1)))
                 }
             }
             if let next = jobs.map(\.notBefore).min() {
-                wait = max(.zero, next - .now)
+                wait = max(.zero, next - clock.now)
                 worker.waits(for: "masters to have the new view", atMost: wait)
             }
         }

@@ -2,11 +2,26 @@ import BrimModel
 import BrimWire
 import NIOHTTP1
 
-/// Calls that a master makes to slaves beside orders.
-struct SlaveCaller: Sendable {
+/// The calls that a master makes to slaves. Each throws `.unavailable` or `.timeout` when it is not known whether the slave
+/// did what was asked, else what the slave refuses with.
+package protocol SlaveLink: Sendable {
+    func order(_ slave: Peer, _ batch: OrderBatch, deadline: Duration) async throws -> OrderReply
+    func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage
+    /// What the slave uses now.
+    func usage(_ slave: Peer) async throws -> ServerUsage
+}
+
+/// Calls slaves over HTTP.
+struct SlaveCaller: SlaveLink {
     let peers: PeerClient
     let keys: SwarmKeys
     let subject: String
+
+    func order(_ slave: Peer, _ batch: OrderBatch, deadline: Duration) async throws -> OrderReply {
+        try await peers.call(
+            .POST, "http://\(slave.address)/v1/orders", body: batch, token: try keys.nodeToken(name: subject),
+            deadline: deadline, as: OrderReply.self)
+    }
 
     func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage {
         try await peers.call(
@@ -14,7 +29,6 @@ struct SlaveCaller: Sendable {
             token: try keys.nodeToken(name: subject), deadline: .seconds(10), as: ServerUsage.self)
     }
 
-    /// What the slave uses now.
     func usage(_ slave: Peer) async throws -> ServerUsage {
         try await peers.call(
             .GET, "http://\(slave.address)/v1/status", token: try keys.nodeToken(name: subject), deadline: .seconds(2),

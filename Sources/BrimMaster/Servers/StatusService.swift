@@ -8,15 +8,17 @@ import BrimWire
 actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
-    private let progress: @Sendable () async -> (copying: Int, atRest: Bool)
+    let progress: @Sendable () async -> (copying: Int, atRest: Bool)
     private let warnings: @Sendable () async -> [String]
     private let leader: @Sendable () async -> String?
     private var cached: (histogram: SurplusHistogram, at: ContinuousClock.Instant, cost: Duration)?
+    private let clock: any BrimClock
     private let gate = AsyncGate()
 
     init(
-        store: any MetadataStore, roster: Roster, leader: @escaping @Sendable () async -> String?,
-        warnings: @escaping @Sendable () async -> [String],
+        store: any MetadataStore, roster: Roster, clock: any BrimClock = SystemClock(),
+        leader: @escaping @Sendable () async -> String?,
+        warnings: @escaping @Sendable () async -> [String] = { [] },
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
@@ -24,6 +26,7 @@ actor StatusService {
         self.leader = leader
         self.warnings = warnings
         self.progress = progress
+        self.clock = clock
     }
 
     func status() async throws -> StatusReply {
@@ -62,12 +65,12 @@ actor StatusService {
     }
 
     private func histogram() async throws -> (SurplusHistogram, ageSeconds: Double) {
-        let asked = ContinuousClock.now
+        let asked = clock.now
         return try await gate.exclusively { try await self.count(asked: asked) }
     }
 
     private func count(asked: ContinuousClock.Instant) async throws -> (SurplusHistogram, ageSeconds: Double) {
-        let now = ContinuousClock.now
+        let now = clock.now
         if let cached {
             let age = now - cached.at
             if cached.at >= asked || (cached.cost > .milliseconds(50) && age < cached.cost * 20) {
@@ -75,7 +78,7 @@ actor StatusService {
             }
         }
         let histogram = try await store.histogram()
-        cached = (histogram, now, ContinuousClock.now - now)
+        cached = (histogram, now, clock.now - now)
         return (histogram, 0)
     }
 }

@@ -15,28 +15,34 @@ actor ViewKeeper: BackgroundLoop {
 
     private let maxAge: Duration
     private let store: any MetadataStore
+    private let clock: any BrimClock
     private let logger: Logger
     private var view: ServerView?
-    private var readAt = ContinuousClock.now
+    private var readAt: ContinuousClock.Instant
 
-    init(store: any MetadataStore, maxAge: Duration = ViewKeeper.maxAge, logger: Logger) {
+    init(
+        store: any MetadataStore, maxAge: Duration = ViewKeeper.maxAge, clock: any BrimClock = SystemClock(),
+        logger: Logger
+    ) {
         self.maxAge = maxAge
         self.store = store
+        self.clock = clock
         self.logger = logger
+        readAt = clock.now
     }
 
     /// The view to count with. Throws `.unavailable` when it is too old.
     func current() throws -> ServerView {
-        guard let view, ContinuousClock.now - readAt < maxAge else { throw Self.lost }
+        guard let view, clock.now - readAt < maxAge else { throw Self.lost }
         return view
     }
 
     /// Waits until the database has not answered for `maxAge`, and says so. Throws when cancelled.
     func untilLost() async throws -> BrimError {
         while view != nil {
-            let left = maxAge - (ContinuousClock.now - readAt)
+            let left = maxAge - (clock.now - readAt)
             guard left > .zero else { break }
-            try await Task.sleep(for: left)
+            try await clock.sleep(for: left)
         }
         return Self.lost
     }
@@ -52,7 +58,7 @@ actor ViewKeeper: BackgroundLoop {
     }
 
     func refresh() async throws {
-        let began = ContinuousClock.now
+        let began = clock.now
         take(try await store.view(), readAt: began)
     }
 
@@ -70,7 +76,7 @@ actor ViewKeeper: BackgroundLoop {
                 if !failing { logger.warning("the database does not answer", metadata: ["error": "\(error)"]) }
                 failing = true
             }
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
+            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: .seconds(1)) }
         }
     }
 }

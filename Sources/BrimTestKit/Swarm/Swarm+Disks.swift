@@ -64,7 +64,7 @@ extension Swarm {
         guard FileManager.default.fileExists(atPath: top) else { return 0 }
         return try FileManager.default.contentsOfDirectory(atPath: top).reduce(0) { sum, name in
             let attributes = try FileManager.default.attributesOfItem(atPath: "\(top)/\(name)")
-            return sum + (attributes[.size] as? Int64 ?? 0)
+            return sum + ((attributes[.size] as? NSNumber)?.int64Value ?? 0)
         }
     }
 

@@ -27,7 +27,7 @@ public final class SwarmKeys: Sendable {
     }
 
     /// `seconds` is the clock that expiries are checked against, since 1970.
-    init(password: String, seconds: @escaping @Sendable () -> Int64) throws {
+    package init(password: String, seconds: @escaping @Sendable () -> Int64) throws {
         guard !password.isEmpty else {
             throw BrimError(.invalid, "the swarm password is empty", advice: "Set BRIM_PASSWORD or BRIM_PASSWORD_FILE")
         }

@@ -60,15 +60,15 @@ public struct TokenClaims: Sendable, Codable, Hashable {
     }
 
     public static func read(
-        _ grant: ReadGrant, subject: String = "reader", lifetime: Duration = .seconds(3600)
+        _ grant: ReadGrant, subject: String = "reader", lifetime: Duration = .seconds(3600), now: Timestamp = .now
     ) -> TokenClaims {
-        TokenClaims(subject: subject, expires: expiry(lifetime), role: .blob, read: grant)
+        TokenClaims(subject: subject, expires: expiry(lifetime, now), role: .blob, read: grant)
     }
 
     public static func write(
-        _ grant: WriteGrant, subject: String = "writer", lifetime: Duration = .seconds(3600)
+        _ grant: WriteGrant, subject: String = "writer", lifetime: Duration = .seconds(3600), now: Timestamp = .now
     ) -> TokenClaims {
-        TokenClaims(subject: subject, expires: expiry(lifetime), role: .blob, write: grant)
+        TokenClaims(subject: subject, expires: expiry(lifetime, now), role: .blob, write: grant)
     }
 
     /// Whether the bearer may read what is at a path.
@@ -84,8 +84,8 @@ public struct TokenClaims: Sendable, Codable, Hashable {
         }
     }
 
-    private static func expiry(_ lifetime: Duration) -> Int64 {
-        Timestamp.now.seconds + lifetime.components.seconds
+    private static func expiry(_ lifetime: Duration, _ now: Timestamp = .now) -> Int64 {
+        now.seconds + lifetime.components.seconds
     }
 }
 
