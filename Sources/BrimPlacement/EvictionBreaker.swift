@@ -35,6 +35,9 @@ public struct EvictionBreaker: Sendable {
 
     public var isOpen: Bool { openSince != nil }
 
+    /// Whether it is of any use to ask: closed, or something happened since that explains what is given up.
+    public var mayAdmit: Bool { !isOpen || explained > 0 }
+
     /// Copies that are too many within a window, where there are `all`.
     public func limit(of all: Int64) -> Int { max(copies, Int(Double(all) * share)) }
 
@@ -67,7 +70,11 @@ public struct EvictionBreaker: Sendable {
             return true
         }
         lastWanted = now
-        guard !isOpen else { return false }
+        guard !isOpen else {
+            // What is left explains less than is wanted.
+            explained = 0
+            return false
+        }
         given.removeAll { $0.at.duration(to: now) >= window }
         let sum = given.reduce(count) { $0 + $1.copies }
         guard sum <= limit(of: all) else {

@@ -11,6 +11,14 @@ import Testing
         (0..<count).count { breaker.admits(copies: 1, bytes: 10, of: all, at: at(from + $0)) }
     }
 
+    private func admits(_ breaker: inout EvictionBreaker, _ copies: Int, bytes: Int64, at second: Int) -> Bool {
+        breaker.admits(copies: copies, bytes: bytes, of: 100, at: at(second))
+    }
+
+    private func closes(_ breaker: inout EvictionBreaker, at second: Int) -> Bool {
+        breaker.closesQuietly(at: at(second))
+    }
+
     @Test func opensBeyondTheLimitWithinAWindow() {
         var breaker = EvictionBreaker(copies: 20, share: 0.1)
         #expect(flood(&breaker, from: 0, count: 20) == 20)
@@ -49,14 +57,12 @@ import Testing
         var breaker = EvictionBreaker(copies: 5, share: 0)
         for second in 0..<500 {
             breaker.explain(30, at: at(second))
-            let answer1 = breaker.admits(copies: 3, bytes: 30, of: 100, at: at(second))
-            #expect(answer1)
+            #expect(admits(&breaker, 3, bytes: 30, at: second))
         }
         #expect(!breaker.isOpen)
         breaker.explain(.max, at: at(501))
         breaker.explain(.max, at: at(501))
-        let answer2 = breaker.admits(copies: 1000, bytes: 1 << 40, of: 100, at: at(502))
-        #expect(answer2)
+        #expect(admits(&breaker, 1000, bytes: 1 << 40, at: 502))
     }
 
     @Test func anExplanationEndsWhenAllIsAtRest() {
@@ -73,37 +79,35 @@ import Testing
         var breaker = EvictionBreaker(copies: 1, share: 0)
         _ = flood(&breaker, from: 0, count: 3)
         #expect(breaker.isOpen)
+        #expect(!breaker.mayAdmit)
         breaker.explain(100, at: at(4))
-        let answer3 = breaker.admits(copies: 5, bytes: 100, of: 100, at: at(5))
-        #expect(answer3)
-        let answer4 = breaker.admits(copies: 1, bytes: 1, of: 100, at: at(6))
-        #expect(!answer4)
+        #expect(breaker.mayAdmit)
+        #expect(admits(&breaker, 5, bytes: 100, at: 5))
+        #expect(!admits(&breaker, 1, bytes: 1, at: 6))
+        // What explains too little is of no use.
+        breaker.explain(100, at: at(7))
+        #expect(!admits(&breaker, 1, bytes: 101, at: 8))
+        #expect(!breaker.mayAdmit)
     }
 
     @Test func closesWhenNobodyStrainsItAndWhenAPersonSaysSo() {
         var breaker = EvictionBreaker(copies: 1, share: 0)
         _ = flood(&breaker, from: 0, count: 3)
-        let answer5 = breaker.closesQuietly(at: at(500))
-        #expect(!answer5)
+        #expect(!closes(&breaker, at: 500))
         breaker.wanted(at: at(500))
-        let answer6 = breaker.closesQuietly(at: at(1000))
-        #expect(!answer6)
-        let answer7 = breaker.closesQuietly(at: at(1100))
-        #expect(answer7)
+        #expect(!closes(&breaker, at: 1000))
+        #expect(closes(&breaker, at: 1100))
         #expect(!breaker.isOpen)
         #expect(flood(&breaker, from: 1100, count: 3) == 1)
         breaker.reset()
-        let answer8 = breaker.admits(copies: 1, bytes: 1, of: 100, at: at(1104))
-        #expect(answer8)
+        #expect(admits(&breaker, 1, bytes: 1, at: 1104))
     }
 
     @Test func opensAgainAsAnotherLeftIt() {
         var breaker = EvictionBreaker()
         breaker.reopen(excess: 7, at: at(0))
         #expect(breaker.isOpen && breaker.excess == 7)
-        let answer9 = breaker.admits(copies: 1, bytes: 1, of: 100, at: at(1))
-        #expect(!answer9)
-        let answer10 = breaker.admits(copies: 0, bytes: 0, of: 100, at: at(1))
-        #expect(answer10)
+        #expect(!admits(&breaker, 1, bytes: 1, at: 1))
+        #expect(admits(&breaker, 0, bytes: 0, at: 1))
     }
 }

@@ -35,6 +35,8 @@ final class EvictionGuard: Sendable {
     }
 
     var isOpen: Bool { state.withLock { $0.breaker.isOpen } }
+    /// Whether it is of any use to ask.
+    var mayAdmit: Bool { state.withLock { $0.breaker.mayAdmit } }
 
     /// What to tell people; nil while all is well.
     var warning: String? {

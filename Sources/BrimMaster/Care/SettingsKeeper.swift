@@ -15,6 +15,9 @@ actor SettingsKeeper: BackgroundLoop {
     /// The name under which the state of the breaker is stored, beside the settings.
     static let breaker = "breaker"
 
+    /// Settings whose change may move any copy.
+    private static let moving: Set<SwarmSetting> = [.copies, .maxCopies, .floor, .headroom]
+
     nonisolated let worker = Worker("settings", unit: "changes")
     private let store: any MetadataStore
     private let settings: LiveSettings
@@ -146,13 +149,13 @@ actor SettingsKeeper: BackgroundLoop {
         for setting in SwarmSetting.allCases {
             let (before, now) = (setting.text(in: settings.current), setting.text(in: new))
             guard before != now else { continue }
+            if Self.moving.contains(setting) { guardian.explainAll() }
             logger.notice(
                 "a setting changed", metadata: ["setting": "\(setting.rawValue)", "from": "\(before)", "to": "\(now)"])
             worker.did(1)
         }
         settings.current = new
         guardian.setLimits(new)
-        guardian.explainAll()
         await follow(new)
     }
 }

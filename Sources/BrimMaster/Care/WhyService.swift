@@ -55,7 +55,7 @@ struct WhyService: Sendable {
         try await lists.load(servers) { _ in file.size }
         let richest = lists.lists
         let obstacle = ledger.decide { $0.obstacle(for: file, richest: { richest[$0] ?? [] }) }
-        if case .soon(_, let victims) = obstacle, victims > 0, breaker.isOpen {
+        if case .soon(_, let victims) = obstacle, victims > 0, !breaker.mayAdmit {
             return "a copy could be made by giving up others, but the breaker is open (brim status)"
         }
         return obstacle.description

@@ -168,9 +168,9 @@ actor Replicator: BackgroundLoop {
         for server in receivers {
             tops[server] = try await store.richest(on: server, minSurplus: least, limit: 1).first?.surplus
         }
-        if !tops.isEmpty, breaker.isOpen { breaker.wanted() }
+        if !tops.isEmpty, !breaker.mayAdmit { breaker.wanted() }
         return Level(
-            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty && !breaker.isOpen,
+            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty && breaker.mayAdmit,
             lists: RichestLists(store: store, minSurplus: least))
     }
 
@@ -250,7 +250,7 @@ actor Replicator: BackgroundLoop {
     private func restoreHeadroom() async throws -> Int {
         var count = 0
         for server in ledger.decide({ $0.aboveBrim }) {
-            if breaker.isOpen {
+            if !breaker.mayAdmit {
                 breaker.wanted()
                 break
             }

@@ -65,8 +65,8 @@ actor Membership: BackgroundLoop {
         let records = try await store.servers()
         await roster.take(records)
         breaker.count(records)
-        // What the master before had begun goes on.
-        breaker.explainAll()
+        // What the master before had begun goes on, unless it was stopped.
+        if !breaker.isOpen { breaker.explainAll() }
         for record in records {
             watch.add(record.name, state: record.state, at: clock.now)
             if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
@@ -126,7 +126,7 @@ actor Membership: BackgroundLoop {
         if let transition = watch.heard(request.name, at: clock.now) { try await apply(transition) }
         try await publish()
         await share()
-        breaker.explainAll()
+        if isNew { breaker.explainAll() }
         logger.info(
             isNew ? "a new server joins" : "a server joins again",
             metadata: ["server.name": "\(request.name)", "server.address": "\(request.address)"])
@@ -258,7 +258,7 @@ actor Membership: BackgroundLoop {
             reconciledBoot[change.server] = nil
             ledger.decide { _ = $0.lost(change.server) }
         }
-        breaker.explainAll()
+        if (change.to == .down) != (change.from == .down) { breaker.explainAll() }
         try await publish()
         await share()
         if (change.to == .down) != (change.from == .down) {
