@@ -117,7 +117,7 @@ public final class SlaveService: Service {
         let loops: [any BackgroundLoop] = [
             membership, reporter, node.outbox,
             PendingLoop(node: node, membership: membership, completions: completions),
-            node.confirmations, completions, pulls, scrubber,
+            node.confirmations, node.commits, completions, pulls, scrubber,
         ]
         SlaveRoutes(node: node, desk: desk, membership: membership, workers: loops.map(\.worker)).add(to: router)
         let listen = configuration.listen
@@ -126,7 +126,10 @@ public final class SlaveService: Service {
             fallbackPorts: listen == nil, router: router, logger: logger)
         listening.set(.success(server))
         started.set(.success(Running(node: node, server: server, membership: membership)))
-        var group = ServiceGroupConfiguration(services: loops + [server], logger: logger)
+        let services: [any Service] = loops.map { loop in
+            if let commits = loop as? Commits { EventLoopService(commits) } else { loop }
+        }
+        var group = ServiceGroupConfiguration(services: services + [server], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
     }

@@ -128,7 +128,8 @@ import Testing
                 let names = Set(reply.workers.map(\.name))
                 #expect(
                     names == [
-                        "heartbeat", "reports", "outbox", "pending blobs", "confirmations", "completions", "pulls",
+                        "heartbeat", "reports", "outbox", "pending blobs", "confirmations", "commits", "completions",
+                        "pulls",
                         "scrub",
                     ])
                 #expect(reply.workers.allSatisfy { $0.place == "alpha" })

@@ -121,7 +121,8 @@ extension ScenarioTests {
                         let names = Set(reply.workers.filter { $0.place == server }.map(\.name))
                         #expect(
                             names.isSuperset(of: [
-                                "heartbeat", "reports", "outbox", "pending blobs", "confirmations", "completions",
+                                "heartbeat", "reports", "outbox", "pending blobs", "confirmations", "commits",
+                                "completions",
                                 "pulls",
                                 "scrub",
                             ]))

@@ -12,6 +12,7 @@ final class EvictionGuard: Sendable {
         /// Bytes and copies on all servers, as last heard.
         var stored: Int64 = 0
         var copies: Int64 = 0
+        var servers = 0
         /// What the settings say of it.
         var words: String?
         /// It opened and the settings do not say so yet.
@@ -60,16 +61,19 @@ final class EvictionGuard: Sendable {
         let (stored, copies) = (
             servers.reduce(0) { $0 + $1.usage.used }, servers.reduce(0) { $0 + $1.usage.files }
         )
-        state.withLock { ($0.stored, $0.copies) = (stored, copies) }
+        state.withLock { ($0.stored, $0.copies, $0.servers) = (stored, copies, servers.count) }
     }
 
     // MARK: - What explains that copies are given up
 
-    /// A file of so many bytes was written: it may displace that much on each of `servers`.
-    func explain(bytes: Int64, servers: Int) {
-        let (product, overflow) = bytes.multipliedReportingOverflow(by: Int64(max(1, servers)))
+    /// A file of so many bytes was written, or shall have another number of copies: it may displace that much on each
+    /// server.
+    func explain(bytes: Int64) {
         let now = clock.now
-        state.withLock { $0.breaker.explain(overflow ? .max : product, at: now) }
+        state.withLock { state in
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: Int64(max(1, state.servers)))
+            state.breaker.explain(overflow ? .max : product, at: now)
+        }
     }
 
     /// A server came or went, or a person changed or removed something: everything may move once.

@@ -89,7 +89,7 @@ struct FileRoutes: Sendable {
         try context.requireWrite(path)
         let wanted = try await request.decodeJSON(ChangeRequest.self)
         let stat = try await namespace.change(path, wanted)
-        if wanted.n != nil { breaker.explain(bytes: stat.size, servers: Limits.maxCopies) }
+        if wanted.n != nil { breaker.explain(bytes: stat.size) }
         changed.ring()
         return try jsonResponse(stat)
     }
