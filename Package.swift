@@ -108,7 +108,9 @@ let package = Package(
             dependencies: ["BrimClient", "BrimModel", "BrimWire", "brim", hummingbird, logging],
             swiftSettings: strict),
         .testTarget(name: "BrimMasterTests", dependencies: ["BrimMaster", "BrimTestKit"], swiftSettings: strict),
-        .testTarget(name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], swiftSettings: strict),
+        .testTarget(
+            name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], exclude: ["Fixtures"],
+            swiftSettings: strict),
         .testTarget(
             name: "ScenarioTests",
             dependencies: [

@@ -19,19 +19,29 @@ struct Master: Sendable {
     ) async throws {
         let keys = configuration.keys
         let leader = LeaderName()
+        let slaves = SlaveCaller(peers: peers, keys: keys, subject: "master")
         let core = try await MasterCore(
-            settings: configuration.settings, keys: keys, holder: configuration.listen.description, store: store,
-            slaves: SlaveCaller(peers: peers, keys: keys, subject: "master"), leader: { leader.value }, logger: logger)
+            settings: configuration.settings, given: configuration.given, keys: keys,
+            holder: configuration.listen.description, store: store, slaves: slaves, leader: { leader.value },
+            logger: logger)
         let router = brimRouter(keys: keys, logger: logger)
         FileRoutes(
             namespace: core.namespace, reads: core.reads, writes: core.writes, removed: core.removed,
-            changed: core.changed
+            changed: core.changed, breaker: core.breaker
         ).add(to: router)
         NamespaceRoutes(namespace: core.namespace, reads: core.reads, writes: core.writes, changed: core.changed)
             .add(to: router)
-        TrashRoutes(namespace: core.namespace, removed: core.removed, changed: core.changed).add(to: router)
+        TrashRoutes(
+            namespace: core.namespace, breaker: core.breaker, removed: core.removed, changed: core.changed
+        ).add(to: router)
         ServerRoutes(status: core.status, membership: core.membership).add(to: router)
         NodeRoutes(core: core).add(to: router)
+        CareRoutes(
+            verify: VerifyService(
+                namespace: core.namespace, roster: core.roster, slaves: slaves, reconciler: core.reconciler),
+            workers: WorkersService(own: core.loops.map(\.worker), roster: core.roster, slaves: slaves),
+            why: core.why, settings: core.settings
+        ).add(to: router)
         let views = core.views
         router.get("/readyz") { _, _ in
             _ = try await views.current()

@@ -16,12 +16,17 @@ public struct MasterConfiguration: Sendable {
     public var dataDirectory: URL
     /// The mongod to start; nil: looked for on PATH and in the cache directory.
     public var mongodPath: String?
+    /// Settings that a person gives at the start; see `given`.
     public var settings: SwarmSettings
+    /// Which of them were given: these are stored unless they are the same as at the last start. nil: all that differ
+    /// from the usual ones.
+    public var given: Set<SwarmSetting>?
     public var keys: SwarmKeys
 
     public init(
         listen: HostPort, fallbackPorts: Bool = false, mongodb: String? = nil, database: String = "brim",
-        dataDirectory: URL, mongodPath: String? = nil, settings: SwarmSettings = SwarmSettings(), keys: SwarmKeys
+        dataDirectory: URL, mongodPath: String? = nil, settings: SwarmSettings = SwarmSettings(),
+        given: Set<SwarmSetting>? = nil, keys: SwarmKeys
     ) {
         self.listen = listen
         self.fallbackPorts = fallbackPorts
@@ -30,6 +35,7 @@ public struct MasterConfiguration: Sendable {
         self.dataDirectory = dataDirectory
         self.mongodPath = mongodPath
         self.settings = settings
+        self.given = given
         self.keys = keys
     }
 }

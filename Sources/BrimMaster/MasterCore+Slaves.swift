@@ -21,6 +21,19 @@ extension MasterCore {
         try await reconciler.lose(list.blobs, on: list.name)
     }
 
+    package func lost(_ request: LostRequest) async throws {
+        _ = try await membership.known(request.name, id: request.id)
+        let damage = (request.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }
+        try await reconciler.lose(request.blobs, on: request.name, damage: Dictionary(damage) { first, _ in first })
+    }
+
+    package func surplus(_ list: BlobList) async throws -> SurplusReply {
+        _ = try await membership.known(list.name, id: list.id)
+        let files = try await store.files(withBlobs: list.blobs)
+        let surplus = files.compactMap { blob, entry in entry.content.map { (blob.description, $0.surplus) } }
+        return SurplusReply(surplus: Dictionary(surplus) { first, _ in first })
+    }
+
     package func pending(_ request: PendingRequest) async throws -> ReportReply {
         _ = try await membership.known(request.name, id: request.id)
         return try await reconciler.settle(request.blobs, on: request.name)

@@ -18,47 +18,57 @@ package struct MasterCore: Sendable {
     let writes: WriteDesk
     let room: RoomKeeper
     let status: StatusService
+    let settings: SettingsKeeper
+    let breaker: EvictionGuard
+    let why: WhyService
+    let roster: Roster
     /// Rung when copies, room or what is wanted changed.
     let changed: Bell
     /// Rung when something was removed.
     let removed: Bell
     /// To be run, in this order, after `begin`.
-    package let loops: [any Service]
+    package let loops: [any BackgroundLoop]
 
     /// Prepares the database and begins a term. `holder` names this master in the lease, `random` makes its ids unique,
-    /// `leader` is the URL under which it is shown.
+    /// `leader` is the URL under which it is shown. Of `settings` those in `given` are stored, if they are others than at
+    /// the last start; nil: those that are not the usual ones.
     package init(
-        settings: SwarmSettings, keys: SwarmKeys, holder: String, store: any MetadataStore, slaves: any SlaveLink,
+        settings start: SwarmSettings, given: Set<SwarmSetting>? = nil, keys: SwarmKeys, holder: String,
+        store: any MetadataStore, slaves: any SlaveLink,
         clock: any BrimClock = SystemClock(),
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
         leader: @escaping @Sendable () async -> String?, logger: Logger
     ) async throws {
         let swarm = try await store.prepare(passwordProof: keys.proof)
+        let (stored, current) = try await SettingsKeeper.begin(store, given: start.texts(of: given))
+        let settings = LiveSettings(current)
         let term = try await store.beginTerm(holder: holder)
         let (changed, removed) = (Bell(clock: clock), Bell(clock: clock))
         let roster = Roster()
         var limits = PlannerLimits()
         limits.maxCopies = settings.maxCopies
+        let breaker = EvictionGuard(store: store, settings: current, clock: clock, logger: logger)
+        try await breaker.follow(stored.values[SettingsKeeper.breaker])
         let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
         let desk = OrderDesk(term: term, roster: roster, ledger: ledger, slaves: slaves)
         let giveUp = GiveUp(
-            store: store, views: views, desk: desk, ledger: ledger, roster: roster, clock: clock, logger: logger)
+            store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, clock: clock,
+            logger: logger)
         let dispatcher = CopyDispatcher(
             store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
             clock: clock, logger: logger)
         let replicator = Replicator(
             store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
-            bell: changed, clock: clock, logger: logger)
-        let reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed, clock: clock)
+            breaker: breaker, bell: changed, clock: clock, logger: logger)
+        let reconciler = Reconciler(
+            store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
         let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
-        let drains = DrainProgress(
-            store: store, roster: roster, maxCopies: settings.maxCopies, clock: clock, logger: logger)
+        let drains = DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger)
         let membership = Membership(
             store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            drains: drains, settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed,
-            removed: removed,
-            clock: clock, logger: logger)
+            drains: drains, settings: settings, breaker: breaker, swarm: swarm, term: term, slaves: slaves,
+            changed: changed, removed: removed, clock: clock, logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
         let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
@@ -70,16 +80,32 @@ package struct MasterCore: Sendable {
         reads = ReadDesk(namespace: namespace, roster: roster, keys: keys, clock: clock)
         writes = WriteDesk(
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
-            settings: settings, ids: BlobIDSource(clock: clock, random: random), changed: changed,
+            settings: settings, breaker: breaker, ids: BlobIDSource(clock: clock, random: random), changed: changed,
             clock: clock)
         status = StatusService(
             store: store, roster: roster, drains: drains, clock: clock, leader: leader,
-            heldBack: { await membership.heldBack }
-        ) { await replicator.progress }
+            heldBack: { await membership.heldBack },
+            warnings: { [breaker.warning].compactMap { $0 } + (await membership.warnings) },
+            progress: { await replicator.progress })
+        let keeper = SettingsKeeper(
+            store: store, settings: settings, stored: stored, guardian: breaker, clock: clock, logger: logger
+        ) { new in
+            ledger.decide { planner in
+                planner.floor = new.floor
+                planner.limits.maxCopies = new.maxCopies
+            }
+            await membership.settingsChanged()
+        }
+        let trimmer = EventTrimmer(store: store, clock: clock, logger: logger)
+        why = WhyService(
+            store: store, views: views, namespace: namespace, roster: roster, ledger: ledger, breaker: breaker)
         loops = [
-            views, committer, recounter, deletions, versions, drains, replicator, membership,
+            views, committer, recounter, deletions, versions, drains, trimmer, replicator, membership, keeper,
             Forgetter(membership: membership, clock: clock, logger: logger),
         ]
+        self.settings = keeper
+        self.breaker = breaker
+        self.roster = roster
         self.store = store
         self.views = views
         self.membership = membership

@@ -10,6 +10,7 @@ import BrimPlacement
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
 public protocol MetadataStore: NamespaceStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore, DeletionStore,
+    EventStore, SettingsStore,
     Sendable
 {
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
@@ -403,9 +404,6 @@ public protocol ReplicaStore: Sendable {
 
     /// Blobs that metadata places on a server, trash and old versions included, in order of their ids, in `after < id ≤ through`, at most `limit`.
     func blobs(on server: ServerName, after: BlobID?, through: BlobID?, limit: Int) async throws -> [ReplicaChange]
-
-    /// Appends to the story of files: best effort, may be lost in a crash.
-    func record(_ events: [FileEvent]) async throws
 }
 
 public struct NeedyPosition: Sendable, Hashable, Comparable {
@@ -459,7 +457,7 @@ public struct SurplusHistogram: Sendable, Hashable {
 
 /// Why a copy came or went.
 public struct FileEvent: Sendable, Hashable {
-    public enum Kind: String, Sendable { case written, copied, givenUp, lost, adopted, removed }
+    public enum Kind: String, Sendable { case written, copied, givenUp, lost, quarantined, adopted, removed }
     public var file: FileID
     public var blob: BlobID
     public var server: ServerName

@@ -274,20 +274,6 @@ extension MongoMetadataStore {
             ]
         ]
     }
-
-    public func record(_ events: [FileEvent]) async throws {
-        try await translatingErrors("recording \(events.count) events") {
-            _ = try await collections.events.insertMany(
-                events.map { event in
-                    var document: BSONDocument = [
-                        "file": .id(event.file), "blob": .blob(event.blob), "server": .server(event.server),
-                        "kind": .string(event.kind.rawValue), "reason": .string(event.reason),
-                    ]
-                    document.append(time: event.at, as: "at")
-                    return document
-                }, ordered: false)
-        }
-    }
 }
 
 extension Array {

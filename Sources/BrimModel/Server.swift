@@ -129,6 +129,17 @@ public struct SwarmSettings: Sendable, Hashable {
     public var heartbeat = Duration.seconds(5)
     public var suspectAfter = Duration.seconds(15)
     public var downAfter = Duration.seconds(300)
+    /// Every copy is read and compared with its checksums this often.
+    public var scrubInterval = Duration.seconds(30 * 86_400)
+    /// Bytes a second that a server reads for that, at most.
+    public var scrubRate: Int64 = 20_000_000
+    /// How busy a disk may be (0–1) before that waits.
+    public var scrubLoad = 0.5
+    /// Copies that may be given up within `breakerWindow` without a known cause, whatever their share of all is.
+    public var breakerCopies = 1000
+    /// The same as a share of all copies (0–1); the greater of the two counts.
+    public var breakerShare = 0.1
+    public var breakerWindow = Duration.seconds(600)
 
     public init() {}
 }

@@ -35,15 +35,21 @@ public struct ServerWatch: Sendable {
     /// Falls longer ago than this are forgotten.
     static let flapMemory = Duration.seconds(3600)
     /// How many times longer a silence is tolerated that many servers share.
-    static let massPatience = 10
+    public static let massPatience = 10
 
-    private let suspectAfter: Duration
-    private let downAfter: Duration
+    private var suspectAfter: Duration
+    private var downAfter: Duration
     private var watched: [ServerName: Watched] = [:]
     private var isHearing = true
     private var lastTick: Instant?
 
     public init(suspectAfter: Duration, downAfter: Duration) {
+        self.suspectAfter = suspectAfter
+        self.downAfter = max(downAfter, suspectAfter)
+    }
+
+    /// Judges by other times from now on.
+    public mutating func setTimes(suspectAfter: Duration, downAfter: Duration) {
         self.suspectAfter = suspectAfter
         self.downAfter = max(downAfter, suspectAfter)
     }

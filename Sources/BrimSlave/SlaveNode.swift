@@ -63,6 +63,13 @@ final class SlaveNode: Sendable {
 
     func list(_ blobs: [BlobID]) -> BlobList { BlobList(name: name, id: id, blobs: blobs) }
 
+    /// `damage` says what was found of those that were set aside.
+    func lostList(_ blobs: [BlobID], damage: [BlobID: String]) -> LostRequest {
+        let damage = damage.map { ("\($0)", $1) }
+        return LostRequest(
+            name: name, id: id, blobs: blobs, damage: damage.isEmpty ? nil : Dictionary(damage) { first, _ in first })
+    }
+
     /// Enters a quota in force, remembered over restarts.
     func apply(quota bytes: Int64) async throws {
         if quota.set(bytes) { logger.info("quota changed", metadata: ["quota": "\(bytes)"]) }
@@ -154,13 +161,13 @@ extension SlaveNode {
     /// A blob turned out to be damaged: it is set aside and its master is told. `inode` names the file that was read.
     func quarantine(_ blob: BlobID, inode: UInt64?, reason: String) async {
         do {
-            guard try await store.quarantine(blob, inode: inode) else { return }
+            guard let bytes = try await store.quarantine(blob, inode: inode) else { return }
             logger.error("a blob is damaged and was set aside", metadata: ["blob": "\(blob)", "reason": "\(reason)"])
-            if try await catalog.remove([blob]).isEmpty == false { quota.quarantine() }
-            outbox.lost([blob])
+            if let size = try await catalog.remove([blob])[blob] { quota.quarantine(size, keeping: bytes) }
+            outbox.lost([blob], damage: reason)
         } catch {
             logger.error("a damaged blob cannot be set aside", metadata: ["blob": "\(blob)", "error": "\(error)"])
-            outbox.lost([blob])
+            outbox.lost([blob], damage: reason)
         }
     }
 

@@ -9,6 +9,7 @@ struct SlaveRoutes: Sendable {
     let node: SlaveNode
     let desk: OrderDesk
     let membership: Membership
+    let workers: [Worker]
 
     func add(to router: Router<BrimRequestContext>) {
         let uploads = Uploads(node: node)
@@ -32,6 +33,14 @@ struct SlaveRoutes: Sendable {
             guard quota >= 0 else { throw BrimError(.invalid, "a quota is not negative") }
             try await node.apply(quota: quota)
             return try jsonResponse(node.quota.usage())
+        }
+        router.post("/v1/blobs/:id/verify") { _, context in
+            try context.requireAdmin()
+            return try jsonResponse(try await Verifier(node: node).checkNow(try blob(context)))
+        }
+        router.get("/v1/workers") { _, context in
+            try context.requireAdmin()
+            return try jsonResponse(WorkersReply(workers: workers.map { $0.status(at: node.name.rawValue) }))
         }
         router.get("/v1/status") { _, context in
             try context.requireAdmin()

@@ -95,6 +95,7 @@ public final class SlaveService: Service {
                 health: health),
             peers: peers, name: name)
         node.outbox.lost(findings.lost)
+        node.outbox.lost(findings.damaged, damage: "the file had another size when the slave started")
         try await serve(node, quotaAsked: asked)
     }
 
@@ -107,24 +108,28 @@ public final class SlaveService: Service {
             node: node, pulls: pulls, watch: watch, book: OrderBook(term: term, sequences: sequences))
         let listening = Latch<BrimServer>()
         let reporter = Reporter(node: node, watch: watch)
+        let scrubber = Scrubber(node: node)
         let membership = Membership(
-            node: node, desk: desk, reporter: reporter, quotaAsked: quotaAsked,
+            node: node, desk: desk, reporter: reporter, scrubber: scrubber, quotaAsked: quotaAsked,
             port: { try await listening.get().boundPort })
         let router = brimRouter(keys: configuration.keys, logger: logger)
-        SlaveRoutes(node: node, desk: desk, membership: membership).add(to: router)
+        // Ended in the opposite order: first nothing more is taken, last this server says goodbye.
+        let loops: [any BackgroundLoop] = [
+            membership, reporter, node.outbox,
+            PendingLoop(node: node, membership: membership, completions: completions),
+            node.confirmations, node.commits, completions, pulls, scrubber,
+        ]
+        SlaveRoutes(node: node, desk: desk, membership: membership, workers: loops.map(\.worker)).add(to: router)
         let listen = configuration.listen
         let server = BrimServer(
             label: "slave", host: listen?.host ?? "0.0.0.0", port: listen?.port ?? defaultSlavePort,
             fallbackPorts: listen == nil, router: router, logger: logger)
         listening.set(.success(server))
         started.set(.success(Running(node: node, server: server, membership: membership)))
-        // Ended in the opposite order: first nothing more is taken, last this server says goodbye.
-        let services: [any Service] = [
-            membership, reporter, node.outbox,
-            PendingLoop(node: node, membership: membership, completions: completions),
-            node.confirmations, EventLoopService(node.commits), completions, pulls, server,
-        ]
-        var group = ServiceGroupConfiguration(services: services, logger: logger)
+        let services: [any Service] = loops.map { loop in
+            if let commits = loop as? Commits { EventLoopService(commits) } else { loop }
+        }
+        var group = ServiceGroupConfiguration(services: services + [server], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
     }

@@ -47,7 +47,8 @@ public actor InMemoryMetadataStore: MetadataStore {
     var forgottenServers: [String: ForgottenServer] = [:]
     var published = ServerView(epoch: 0, counted: [], readable: [], up: [])
     /// What was recorded, oldest first.
-    public private(set) var events: [FileEvent] = []
+    public internal(set) var events: [FileEvent] = []
+    var stored = StoredSettings()
 
     /// `clock` gives the times that the store itself sets.
     public init(clock: @escaping @Sendable () -> Timestamp = { .now }) {
@@ -73,10 +74,6 @@ public actor InMemoryMetadataStore: MetadataStore {
     }
 
     public func close() {}
-
-    public func record(_ events: [FileEvent]) {
-        self.events += events
-    }
 
     // MARK: What the topics share
 

@@ -53,7 +53,7 @@ extension MetadataConformance {
             try await f.join(f.alpha)
             try await f.join(f.bravo)
             let file = try await f.file("f", on: [f.alpha, f.bravo])
-            _ = try await f.store.remove([file])
+            _ = try await f.remove([file], now: true)
             _ = try await f.store.beginForget(f.alpha, losesData: false)
             try await f.store.endForget(f.alpha, id: "id")
             try await f.store.endForget(f.alpha, id: "id")
@@ -115,7 +115,7 @@ extension MetadataConformance {
             }
             try await f.file("other", on: [f.bravo])
             let removed = try await f.file("removed", on: [f.alpha])
-            _ = try await f.store.remove([removed])
+            _ = try await f.remove([removed], now: true)
             let first = try await f.store.copies(on: f.alpha, after: nil, limit: 3)
             try expectEqual(first.map(\.file), files[..<3].map(\.id))
             let rest = try await f.store.copies(on: f.alpha, after: first.last?.blob, limit: 9)

@@ -22,7 +22,7 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
 
     /// All checks.
     public static let all =
-        namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions
+        namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions + events + settings
 }
 
 /// Where a store differs from what it must do.

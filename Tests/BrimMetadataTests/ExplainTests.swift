@@ -21,7 +21,28 @@ import Testing
             try await Self.sums(store)
             try await Self.names(store)
             try await Self.trash(store)
+            try await Self.events(store)
         }
+    }
+
+    /// The story of one file among many, and a page of all of them.
+    private static func events(_ store: MongoMetadataStore) async throws {
+        let range: BSONDocument = ["$project": ["i": ["$range": [0, 20_000]]]]
+        let fields: BSONDocument = [
+            "file": ["$toLong": ["$mod": ["$i", 1000]]], "kind": "givenUp", "server": "alpha", "reason": "test",
+            "blob": ["$toObjectId": "650000001000000000000000"], "at": "$$NOW", "atNanos": .literal(0),
+        ]
+        _ = try await store.collections.settings.aggregate([
+            ["$match": ["_id": "swarm"]], range, ["$unwind": "$i"], ["$set": .document(fields)],
+            ["$unset": ["i", "_id"]], ["$merge": ["into": "events"]],
+        ]).toArray()
+        #expect(try await store.events(of: FileID(7), limit: 5).count == 5)
+        let story = try await store.collections.events.explainFind(
+            ["file": 7], FindOptions(sort: ["file": -1, "at": -1], limit: 5))
+        Plan(story).expectIndexed("a story", documents: 5, keys: 6)
+        let page = try await store.collections.events.explainFind(
+            ["file": ["$gt": 500]], FindOptions(sort: ["file": 1, "at": 1], limit: 100, hint: "file_1_at_1"))
+        Plan(page).expectIndexed("a page of all stories", documents: 100, keys: 101)
     }
 
     private static func neediest(_ store: MongoMetadataStore) async throws {

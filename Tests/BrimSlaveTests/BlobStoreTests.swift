@@ -55,9 +55,9 @@ import Testing
         try await Disk.with { (disk: Disk) async throws in
             let blob = try await disk.put([1, 2, 3])
             let inode = try #require(try POSIX.status(disk.store.path(of: blob))?.inode)
-            #expect(try await !disk.store.quarantine(blob, inode: inode &+ 1))
-            #expect(try await disk.store.quarantine(blob, inode: inode))
-            #expect(try await !disk.store.quarantine(blob, inode: inode))
+            #expect(try await disk.store.quarantine(blob, inode: inode &+ 1) == nil)
+            #expect(try await disk.store.quarantine(blob, inode: inode) != nil)
+            #expect(try await disk.store.quarantine(blob, inode: inode) == nil)
             #expect(try disk.temporary.names("quarantine").count == 1)
         }
     }

@@ -14,6 +14,12 @@ final class FakeMaster: Sendable {
         var commits: [CommitRequest.Item] = []
         var completions: [CompletionsRequest.Item] = []
         var lost: [BlobID] = []
+        /// By blob, in words.
+        var damage: [String: String] = [:]
+        var surplus: [BlobID: Int] = [:]
+        /// Blobs whose surplus was asked for, in the order asked.
+        var asked: [[BlobID]] = []
+        var scrub: ScrubPolicy?
         var deleted: [BlobID] = []
         var pending: [BlobID] = []
         var reports: [ReportPage] = []
@@ -69,7 +75,14 @@ final class FakeMaster: Sendable {
                 }
                 return HeartbeatReply(
                     state: .up, quota: state.quotas[request.name] ?? join.quota, report: false,
-                    heartbeatMilliseconds: 100)
+                    heartbeatMilliseconds: 100, scrub: state.scrub)
+            }
+        }
+        route("surplus", BlobList.self) { list in
+            box.withLock { state in
+                state.asked.append(list.blobs)
+                let known = list.blobs.compactMap { blob in state.surplus[blob].map { (blob.description, $0) } }
+                return SurplusReply(surplus: Dictionary(known) { first, _ in first })
             }
         }
         route("report", ReportPage.self) { page in
@@ -79,8 +92,11 @@ final class FakeMaster: Sendable {
                 return ReportReply(confirm: [], delete: [], check: state.check)
             }
         }
-        route("lost", BlobList.self) { list in
-            box.withLock { $0.lost += list.blobs }
+        route("lost", LostRequest.self) { list in
+            box.withLock { state in
+                state.lost += list.blobs
+                state.damage.merge(list.damage ?? [:]) { $1 }
+            }
             return Empty()
         }
         route("deleted", BlobList.self) { list in

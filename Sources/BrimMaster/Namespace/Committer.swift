@@ -6,7 +6,9 @@ import ServiceLifecycle
 
 /// Gathers the commits of concurrent writers: while one batch is on its way to MongoDB the next one collects, so that
 /// throughput is not bound by one journal sync per file.
-actor Committer: Service {
+actor Committer: BackgroundLoop {
+    nonisolated let worker = Worker("commits", unit: "writes")
+
     /// Commits in one transaction.
     static let batch = 200
     /// Commits that may wait; beyond it a writer is told to try again.
@@ -61,10 +63,14 @@ actor Committer: Service {
     private func flush() async {
         let batch = Array(waiting.prefix(Self.batch))
         waiting.removeFirst(batch.count)
+        worker.begins("enters \(batch.count) writes")
         do {
             let outcomes = try await store.commit(batch.map(\.write), view: try await views.current())
             for (item, outcome) in zip(batch, outcomes) { item.reply.set(outcome.mapError { $0 }) }
+            worker.did(batch.count)
+            worker.rests()
         } catch {
+            worker.failed(error)
             for item in batch { item.reply.set(.failure(error)) }
         }
     }

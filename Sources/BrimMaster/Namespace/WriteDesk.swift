@@ -16,7 +16,8 @@ struct WriteDesk: Sendable {
     let room: RoomKeeper
     let committer: Committer
     let keys: SwarmKeys
-    let settings: SwarmSettings
+    let settings: LiveSettings
+    let breaker: EvictionGuard
     let ids: BlobIDSource
     /// Rung when a file was written.
     let changed: Bell
@@ -138,6 +139,7 @@ struct WriteDesk: Sendable {
             guard let content = entry.content else {
                 throw BrimError(.internal, "a file without content was committed")
             }
+            breaker.explain(bytes: content.size)
             changed.ring()
             return Committed(
                 write: WriteReply(path: grant.path, content, created: created), label: try BlobLabel(entry: entry))

@@ -87,12 +87,14 @@ struct CopyDispatcher: Sendable {
             }
         }
         let kept = zip(arrived, entered).filter(\.1).map(\.0)
-        try await store.record(
+        let orders = Dictionary(zip(request.items, plans).map { ($0.sequence, $1) }) { first, _ in first }
+        await store.note(
             kept.map { item in
                 FileEvent(
                     file: item.file, blob: item.blob, server: request.name, kind: .copied,
-                    reason: "one more copy", at: clock.timestamp)
-            })
+                    reason: (orders[item.sequence] ?? nil)?.reason ?? "ordered by a master before this one",
+                    at: clock.timestamp)
+            }, logger)
         bell.ring()
         return CompletionsReply(
             keep: kept.map(\.blob), discard: zip(arrived, entered).filter { !$0.1 }.map(\.0.blob))
@@ -137,8 +139,14 @@ struct CopyDispatcher: Sendable {
                 job.plan.victims.map { _ in planner.leastVictimSurplus(for: job.plan.file.surplus) }
             }
         }
-        let gone = Set(
-            try await giveUp.strike(victims, on: target, minSurplus: bounds, reason: "for a file with fewer copies"))
+        let reasons = jobs.flatMap { job in
+            let (file, name) = (job.plan.file, job.entry.name?.text ?? "?")
+            let reason =
+                "gave way to a copy of '\(name)' (file \(file.file), surplus \(file.surplus) → \(file.surplus + 1), "
+                + "\(file.size) bytes)"
+            return job.plan.victims.map { _ in reason }
+        }
+        let gone = Set(try await giveUp.strike(victims, on: target, minSurplus: bounds, reasons: reasons))
         let (whole, broken) = jobs.reduce(into: ([Job](), [Job]())) { result, job in
             if job.plan.victims.allSatisfy(gone.contains) { result.0.append(job) } else { result.1.append(job) }
         }
@@ -164,6 +172,18 @@ struct CopyDispatcher: Sendable {
             pull: Order.Pull(
                 blob: content.blob, size: content.size, checksum: content.checksum,
                 label: try BlobLabel(entry: job.entry), sources: sources))
+    }
+}
+
+extension CopyPlan {
+    /// Why this copy is made, with its numbers.
+    var reason: String {
+        let source = sources.first.map { " from \($0)" } ?? ""
+        let given =
+            victims.isEmpty
+            ? "into free room"
+            : "in place of \(victims.count) copies with surplus \(victims.map(\.surplus).min() ?? 0) or more"
+        return "surplus \(file.surplus) → \(file.surplus + 1): \(file.size) bytes\(source), \(given)"
     }
 }
 

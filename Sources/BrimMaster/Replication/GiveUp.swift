@@ -11,35 +11,46 @@ struct GiveUp: Sendable {
     let desk: OrderDesk
     let ledger: Ledger
     let roster: Roster
+    let breaker: EvictionGuard
     var clock: any BrimClock = SystemClock()
     let logger: Logger
 
-    /// Strikes victims from the metadata; returns those that could be given up. The others changed since they were read.
-    func strike(_ victims: [Victim], on server: ServerName, minSurplus: [Int], reason: String) async throws -> [Victim]
-    {
+    /// Strikes victims from the metadata, each for its reason; returns those that could be given up. The others changed
+    /// since they were read; none goes when the breaker says so, which those `forWrite` of a client do not ask.
+    func strike(
+        _ victims: [Victim], on server: ServerName, minSurplus: [Int], reasons: [String], forWrite: Bool = false
+    ) async throws -> [Victim] {
         guard !victims.isEmpty else { return [] }
+        if !forWrite {
+            let bytes = victims.reduce(0) { $0 + $1.size }
+            guard await breaker.admits(copies: victims.count, bytes: bytes) else { return [] }
+        }
         let changes = victims.map { ReplicaChange(file: $0.file, blob: $0.blob, server: server) }
         let struck = try await store.giveUp(changes, minSurplus: minSurplus, view: try await views.current())
-        let gone = zip(victims, struck).filter(\.1).map(\.0)
-        try await store.record(
-            gone.map { victim in
+        let gone = zip(zip(victims, reasons), struck).filter(\.1).map(\.0)
+        await store.note(
+            gone.map { victim, reason in
                 FileEvent(
                     file: victim.file, blob: victim.blob, server: server, kind: .givenUp,
-                    reason: Trash.isTrash(surplus: victim.surplus)
+                    reason: (Trash.isTrash(surplus: victim.surplus)
                         ? "\(reason); it was in the trash"
-                        : "\(reason); surplus \(victim.surplus) → \(victim.surplus - 1)", at: clock.timestamp)
-            })
-        return gone
+                        : "\(reason); this file's surplus \(victim.surplus) → \(victim.surplus - 1)")
+                        + ", \(victim.size) bytes freed on \(server)", at: clock.timestamp)
+            }, logger)
+        return gone.map(\.0)
     }
 
     /// Carries out an eviction that the ledger already knows of; true when every victim was given up and deleted.
-    func carryOut(_ plan: EvictionPlan, minSurplus: Int, reason: String) async throws -> Bool {
+    func carryOut(
+        _ plan: EvictionPlan, minSurplus: Int, reason: String, forWrite: Bool = false
+    ) async throws -> Bool {
         guard !plan.victims.isEmpty else { return true }
         let gone: [Victim]
         var usage: ServerUsage?
         do {
             gone = try await strike(
-                plan.victims, on: plan.server, minSurplus: plan.victims.map { _ in minSurplus }, reason: reason)
+                plan.victims, on: plan.server, minSurplus: plan.victims.map { _ in minSurplus },
+                reasons: plan.victims.map { _ in reason }, forWrite: forWrite)
             if !gone.isEmpty {
                 usage = try await desk.send([OrderDesk.Draft(evict: gone.map(\.blob))], to: plan.server).usage
             }

@@ -10,7 +10,9 @@ import ServiceLifecycle
 ///
 /// A pass goes through the levels of surplus from the lowest; one that cannot gain is skipped with one cheap question.
 /// When a whole pass orders nothing the swarm is at rest, and nothing is done until something changes.
-actor Replicator: Service {
+actor Replicator: BackgroundLoop {
+    nonisolated let worker = Worker("replication", unit: "copies ordered")
+
     /// Files read at a time.
     static let page = 500
     /// Files looked at in one pass; the next pass goes on from there.
@@ -25,7 +27,8 @@ actor Replicator: Service {
     private let ledger: Ledger
     private let dispatcher: CopyDispatcher
     private let giveUp: GiveUp
-    private let settings: SwarmSettings
+    private let settings: LiveSettings
+    private let breaker: EvictionGuard
     private let bell: Bell
     private let clock: any BrimClock
     private let logger: Logger
@@ -34,7 +37,7 @@ actor Replicator: Service {
 
     init(
         store: any MetadataStore, roster: Roster, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
-        settings: SwarmSettings, bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
+        settings: LiveSettings, breaker: EvictionGuard, bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -42,6 +45,7 @@ actor Replicator: Service {
         self.dispatcher = dispatcher
         self.giveUp = giveUp
         self.settings = settings
+        self.breaker = breaker
         self.bell = bell
         self.clock = clock
         self.logger = logger
@@ -57,6 +61,7 @@ actor Replicator: Service {
         var wait = Duration.zero
         while await bell.wait(atMost: wait) {
             let began = clock.now
+            worker.begins("looks for the neediest files")
             do {
                 let outcome = try await pass()
                 restful = outcome == .rest
@@ -65,6 +70,7 @@ actor Replicator: Service {
                 case .more: wait = .zero
                 case .blocked: wait = Self.retry
                 }
+                note(outcome, wait)
                 // A pass that found nothing is not repeated for some time, however often something changes.
                 if outcome != .more {
                     let cost = clock.now - began
@@ -73,6 +79,7 @@ actor Replicator: Service {
             } catch {
                 restful = false
                 wait = Self.retry
+                worker.failed(error, again: wait)
                 logger.warning("replication is interrupted", metadata: ["error": "\(error)"])
             }
         }
@@ -81,6 +88,18 @@ actor Replicator: Service {
     // MARK: - One pass
 
     private enum Outcome { case rest, more, blocked }
+
+    private func note(_ outcome: Outcome, _ wait: Duration) {
+        let copying = ledger.decide { $0.copiesUnderWay }
+        switch outcome {
+        case .blocked: worker.waits(for: "servers that are busy", atMost: wait)
+        case .rest where copying > 0: worker.waits(for: "\(copying) copies under way", atMost: wait)
+        case .rest:
+            worker.rests(atMost: wait)
+            breaker.rested()
+        case .more: break
+        }
+    }
 
     private func pass() async throws -> Outcome {
         let start = position
@@ -121,7 +140,11 @@ actor Replicator: Service {
             position =
                 result.skipRest
                 ? NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max)) : sameLevel.last?.needyPosition
+            if !result.jobs.isEmpty {
+                worker.begins("orders \(result.jobs.count) copies of files with surplus \(firstSurplus)")
+            }
             await dispatcher.dispatch(result.jobs)
+            worker.did(result.jobs.count)
         }
         return .more
     }
@@ -145,8 +168,9 @@ actor Replicator: Service {
         for server in receivers {
             tops[server] = try await store.richest(on: server, minSurplus: least, limit: 1).first?.surplus
         }
+        if !tops.isEmpty, !breaker.mayAdmit { breaker.wanted() }
         return Level(
-            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty,
+            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty && breaker.mayAdmit,
             lists: RichestLists(store: store, minSurplus: least))
     }
 
@@ -226,7 +250,16 @@ actor Replicator: Service {
     private func restoreHeadroom() async throws -> Int {
         var count = 0
         for server in ledger.decide({ $0.aboveBrim }) {
+            if !breaker.mayAdmit {
+                breaker.wanted()
+                break
+            }
             let least = ledger.decide { $0.headroomVictimSurplus(on: server) }
+            let above = ledger.decide { planner in
+                let known = planner.server(server)
+                let (used, brim, quota) = (known?.used ?? 0, known?.brim ?? 0, known?.quota ?? 0)
+                return "\(server) used \(used) bytes, above its brim of \(brim) (quota \(quota))"
+            }
             let richest = try await store.richest(on: server, minSurplus: least, limit: RichestLists.firstPage)
             let plan = ledger.decide { planner in
                 let plan = planner.restoreHeadroom(on: server, richest: richest)
@@ -234,7 +267,8 @@ actor Replicator: Service {
                 return plan
             }
             guard let plan, !plan.victims.isEmpty else { continue }
-            _ = try await giveUp.carryOut(plan, minSurplus: least, reason: "headroom on \(server)")
+            worker.begins("restores the headroom of \(server)")
+            _ = try await giveUp.carryOut(plan, minSurplus: least, reason: above)
             count += plan.victims.count
         }
         return count

@@ -21,7 +21,7 @@ struct RoomKeeper: Sendable {
     let ledger: Ledger
     let giveUp: GiveUp
     let slaves: any SlaveLink
-    let settings: SwarmSettings
+    let settings: LiveSettings
     var clock: any BrimClock = SystemClock()
 
     /// Targets for a write of `size` bytes with room on each; `request` names it until it ends. Throws `.full`,
@@ -40,7 +40,7 @@ struct RoomKeeper: Sendable {
         for attempt in 0..<Self.attempts {
             switch decide(request, size, copies, n, near, avoid, richest: [:]) {
             case .targets(let targets):
-                if let peers = try await open(targets, for: request) { return peers }
+                if let peers = try await open(targets, for: request, size: size) { return peers }
             case .tooFewServers(let available):
                 throw Self.tooFew(available, copies)
             case .full(let shortage):
@@ -48,7 +48,7 @@ struct RoomKeeper: Sendable {
                 let richest = try await richest(on: shortage.candidates, minSurplus: least, size: size)
                 switch decide(request, size, copies, n, near, avoid, richest: richest) {
                 case .targets(let targets):
-                    if let peers = try await open(targets, for: request) { return peers }
+                    if let peers = try await open(targets, for: request, size: size) { return peers }
                 case .tooFewServers(let available): throw Self.tooFew(available, copies)
                 case .full(let shortage):
                     guard await mayFindRoom(on: shortage.candidates, isFirstLook: attempt == 0) else {
@@ -103,7 +103,9 @@ struct RoomKeeper: Sendable {
                     .full, "\(server) lacks \(ByteCount.format(bytes)) and no copy there may be given up",
                     advice: Self.howToGetRoom)
             }
-            if try await giveUp.carryOut(plan, minSurplus: least, reason: "room for a write of \(bytes) bytes") {
+            if try await giveUp.carryOut(
+                plan, minSurplus: least, reason: "room for a write under way that lacks \(bytes) bytes", forWrite: true)
+            {
                 return
             }
         }
@@ -136,9 +138,9 @@ struct RoomKeeper: Sendable {
 
     /// Gives up what is in the way on targets whose room is held; nil when copies there changed meanwhile. Unless the
     /// targets are ready, the room is no longer held.
-    private func open(_ targets: [WriteTarget], for request: String) async throws -> [Peer]? {
+    private func open(_ targets: [WriteTarget], for request: String, size: Int64) async throws -> [Peer]? {
         do {
-            if try await makeRoom(targets) { return try await peers(targets) }
+            if try await makeRoom(targets, for: size) { return try await peers(targets) }
         } catch {
             ended(request)
             throw error
@@ -147,12 +149,12 @@ struct RoomKeeper: Sendable {
         return nil
     }
 
-    private func makeRoom(_ targets: [WriteTarget]) async throws -> Bool {
+    private func makeRoom(_ targets: [WriteTarget], for size: Int64) async throws -> Bool {
         var complete = true
         for target in targets where !target.victims.isEmpty {
             let made = try await giveUp.carryOut(
                 EvictionPlan(server: target.server, victims: target.victims), minSurplus: target.leastVictimSurplus,
-                reason: "room for a new file")
+                reason: "room for a new file of \(size) bytes", forWrite: true)
             complete = complete && made
         }
         return complete

@@ -12,6 +12,7 @@ struct FileRoutes: Sendable {
     let writes: WriteDesk
     let removed: Bell
     let changed: Bell
+    let breaker: EvictionGuard
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree(Self.prefix, method: .get, use: read)
@@ -78,6 +79,7 @@ struct FileRoutes: Sendable {
         }
         let reply = try await namespace.remove(
             path, recursive: try request.queryBool("recursive") ?? false, now: try request.queryBool("now") ?? false)
+        breaker.explainAll()
         removed.ring()
         changed.ring()
         return try jsonResponse(reply)
@@ -86,7 +88,9 @@ struct FileRoutes: Sendable {
     @Sendable private func change(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireWrite(path)
-        let stat = try await namespace.change(path, try await request.decodeJSON(ChangeRequest.self))
+        let wanted = try await request.decodeJSON(ChangeRequest.self)
+        let stat = try await namespace.change(path, wanted)
+        if wanted.n != nil { breaker.explain(bytes: stat.size) }
         changed.ring()
         return try jsonResponse(stat)
     }

@@ -17,10 +17,11 @@ struct NodeRoutes: Sendable {
             return Empty()
         }
         post(router, "report") { (body: ReportPage, _) in try await core.report(body) }
-        post(router, "lost") { (body: BlobList, _) in
+        post(router, "lost") { (body: LostRequest, _) in
             try await core.lost(body)
             return Empty()
         }
+        post(router, "surplus") { (body: BlobList, _) in try await core.surplus(body) }
         post(router, "pending") { (body: PendingRequest, _) in try await core.pending(body) }
         post(router, "deleted") { (body: BlobList, _) in
             try await core.deleted(body)

@@ -7,6 +7,7 @@ import Hummingbird
 /// Removed files and old versions.
 struct TrashRoutes: Sendable {
     let namespace: NamespaceService
+    let breaker: EvictionGuard
     /// Rung when tombstones were left, and when copies count again.
     let removed: Bell
     let changed: Bell
@@ -47,6 +48,7 @@ struct TrashRoutes: Sendable {
         try context.requireWrite(body.path)
         if let to = body.to { try context.requireWrite(to) }
         let reply = try await namespace.undelete(body.path, to: body.to, recursive: body.recursive ?? false)
+        breaker.explainAll()
         changed.ring()
         return try jsonResponse(reply)
     }
@@ -55,6 +57,7 @@ struct TrashRoutes: Sendable {
         let body = try await request.decodeJSON(RestoreRequest.self)
         try context.requireWrite(body.path)
         let stat = try await namespace.restore(body.path, version: body.version)
+        breaker.explain(bytes: stat.size)
         changed.ring()
         return try jsonResponse(stat)
     }

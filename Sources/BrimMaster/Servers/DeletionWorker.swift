@@ -1,11 +1,14 @@
 import BrimMetadata
 import BrimModel
+import BrimWire
 import Logging
 import ServiceLifecycle
 
 /// Deletes removed blobs on the servers that hold them, as the tombstones say, and drops tombstones that every server
 /// has outlived. Goes on where it stopped: what is left to do is in MongoDB.
-actor DeletionWorker: Service {
+actor DeletionWorker: BackgroundLoop {
+    nonisolated let worker = Worker("deletions", unit: "copies")
+
     private static let batch = 1000
 
     private let store: any MetadataStore
@@ -33,10 +36,12 @@ actor DeletionWorker: Service {
     func run() async throws {
         var lastTrim = clock.now
         while await bell.wait(atMost: .seconds(2)) {
+            var failure: (any Error)?
             for server in await roster.records where server.state == .up {
                 do {
                     try await deleteAll(on: server.name)
                 } catch {
+                    failure = error
                     logger.debug(
                         "deletions have to wait",
                         metadata: ["server.name": "\(server.name)", "error": "\(error)"])
@@ -46,6 +51,11 @@ actor DeletionWorker: Service {
                 lastTrim = clock.now
                 await trim()
             }
+            if let failure {
+                worker.failed(failure, again: .seconds(2))
+            } else {
+                worker.rests(atMost: .seconds(2))
+            }
         }
     }
 
@@ -53,8 +63,10 @@ actor DeletionWorker: Service {
         while !Task.isShuttingDownGracefully {
             let blobs = try await store.pendingDeletions(on: server, limit: Self.batch)
             guard !blobs.isEmpty else { return }
+            worker.begins("has \(blobs.count) removed blobs deleted on \(server)")
             _ = try await desk.send([OrderDesk.Draft(evict: blobs)], to: server)
             try await store.deletionsDone(on: server, blobs)
+            worker.did(blobs.count)
             freed.ring()
             if blobs.count < Self.batch { return }
         }

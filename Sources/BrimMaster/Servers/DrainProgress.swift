@@ -6,7 +6,9 @@ import ServiceLifecycle
 
 /// Counts, in the background, how much of each draining server is safe elsewhere. What is shown is the last count: no
 /// look at the status costs a scan.
-actor DrainProgress: Service {
+actor DrainProgress: BackgroundLoop {
+    nonisolated let worker = Worker("drains", unit: "counts of a server's copies")
+
     /// Copies looked at in one read.
     static let page = 2000
     /// Copies that are counted while somebody waits.
@@ -34,19 +36,19 @@ actor DrainProgress: Service {
 
     private let store: any MetadataStore
     private let roster: Roster
-    private let maxCopies: Int
+    private let settings: LiveSettings
     private let logger: Logger
     private let clock: any BrimClock
     private let bell: Bell
     private var drains: [ServerName: Drain] = [:]
 
     init(
-        store: any MetadataStore, roster: Roster, maxCopies: Int, clock: any BrimClock = SystemClock(),
+        store: any MetadataStore, roster: Roster, settings: LiveSettings, clock: any BrimClock = SystemClock(),
         logger: Logger
     ) {
         self.store = store
         self.roster = roster
-        self.maxCopies = maxCopies
+        self.settings = settings
         self.clock = clock
         bell = Bell(clock: clock)
         self.logger = logger
@@ -57,10 +59,15 @@ actor DrainProgress: Service {
             let records = await roster.records.filter { $0.drain != nil }
             let names = Set(records.map(\.name))
             drains = drains.filter { names.contains($0.key) }
+            worker.rests(atMost: Self.interval)
             for record in records where isDue(record) {
+                worker.begins("counts what of \(record.name) is safe elsewhere")
                 do {
                     try await count(record.name)
+                    worker.did(1)
+                    worker.rests(atMost: Self.interval)
                 } catch {
+                    worker.failed(error, again: Self.interval)
                     logger.debug(
                         "a drain cannot be measured", metadata: ["server.name": "\(record.name)", "error": "\(error)"])
                 }
@@ -109,7 +116,7 @@ actor DrainProgress: Service {
             let page = try await store.copies(on: name, after: after, limit: Self.page)
             for copy in page {
                 // No more copies can be had than there are servers.
-                let wanted = max(1, min(copy.n, counted.count, maxCopies))
+                let wanted = max(1, min(copy.n, counted.count, settings.maxCopies))
                 if copy.replicas.count(where: counted.contains) >= wanted {
                     count.safeFiles += 1
                     count.safeBytes += copy.size

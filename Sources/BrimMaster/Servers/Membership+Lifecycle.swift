@@ -58,6 +58,7 @@ extension Membership {
         try await publish()
         await share()
         await recount(name, rising: rising)
+        breaker.explainAll()
         changed.ring()
     }
 

@@ -7,14 +7,17 @@ import ServiceLifecycle
 
 /// Who is in the swarm and how they are: joins, heartbeats, reports and silence; publishes the view that copies are
 /// counted with, and has files recounted when it changes.
-actor Membership: Service {
+actor Membership: BackgroundLoop {
+    nonisolated let worker = Worker("membership", unit: "looks at servers")
+
     let store: any MetadataStore
     let roster: Roster
     let views: ViewKeeper
     let ledger: Ledger
     private let reconciler: Reconciler
     let recounter: Recounter
-    private let settings: SwarmSettings
+    private let settings: LiveSettings
+    let breaker: EvictionGuard
     private let swarm: String
     private let term: Int64
     private let slaves: any SlaveLink
@@ -27,6 +30,7 @@ actor Membership: Service {
     var reconciledBoot: [ServerName: String] = [:]
     /// When a page of a slave's report last came in.
     var reporting: [ServerName: ContinuousClock.Instant] = [:]
+    private var reports = ReportProgress()
     private var published: ServerView?
     private var shownBrims: [Int64]?
     /// A document that is read or changed is taken into the roster before another is: no old one replaces a newer.
@@ -42,7 +46,8 @@ actor Membership: Service {
 
     init(
         store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
-        recounter: Recounter, drains: DrainProgress, settings: SwarmSettings, swarm: String, term: Int64,
+        recounter: Recounter, drains: DrainProgress, settings: LiveSettings, breaker: EvictionGuard, swarm: String,
+        term: Int64,
         slaves: any SlaveLink, changed: Bell, removed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
@@ -53,6 +58,7 @@ actor Membership: Service {
         self.recounter = recounter
         self.drains = drains
         self.settings = settings
+        self.breaker = breaker
         self.swarm = swarm
         self.term = term
         self.slaves = slaves
@@ -68,6 +74,9 @@ actor Membership: Service {
         let records = try await store.servers()
         await roster.take(records)
         try await recallForgotten()
+        breaker.count(records)
+        // What the master before had begun goes on, unless it was stopped.
+        if !breaker.isOpen { breaker.explainAll() }
         for record in records {
             watch.add(record.name, state: record.state, at: clock.now)
             if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
@@ -79,15 +88,21 @@ actor Membership: Service {
     }
 
     func run() async throws {
-        let tick = min(Duration.seconds(1), settings.suspectAfter / 4)
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            let times = settings.current
+            let tick = min(Duration.seconds(1), times.suspectAfter / 4)
+            watch.setTimes(suspectAfter: times.suspectAfter, downAfter: times.downAfter)
             do {
                 try await readServers()
+                breaker.count(await roster.records)
                 watch.hearing(true, at: clock.now)
                 for transition in watch.tick(at: clock.now) { try await apply(transition) }
                 await share()
                 try await refreshViews()
+                worker.did(1)
+                worker.rests(atMost: tick)
             } catch {
+                worker.failed(error, again: tick)
                 watch.hearing(false, at: clock.now)
                 logger.debug("servers cannot be watched", metadata: ["error": "\(error)"])
             }
@@ -121,6 +136,7 @@ actor Membership: Service {
         if let transition = watch.heard(request.name, at: clock.now) { try await apply(transition) }
         try await publish()
         await share()
+        if isNew { breaker.explainAll() }
         logger.info(
             isNew ? "a new server joins" : "a server joins again",
             metadata: ["server.name": "\(request.name)", "server.address": "\(request.address)"])
@@ -145,7 +161,7 @@ actor Membership: Service {
         return HeartbeatReply(
             state: record.state, quota: record.quota,
             report: isReadable ? await wantsReport(record, request.usage.boot) : false,
-            heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds)
+            heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds, scrub: ScrubPolicy(settings.current))
     }
 
     func goodbye(_ request: BlobList) async throws {
@@ -159,8 +175,15 @@ actor Membership: Service {
         let record = try await known(page.name, id: page.id)
         guard record.forget == nil else { throw Refusal.beingForgotten(page.name) }
         reporting[page.name] = clock.now
+        try reports.take(page)
         if page.after == nil { await roster.trust(page.name) }
-        let reply = try await reconciler.reconcile(page)
+        let reply: ReportReply
+        do {
+            reply = try await reconciler.reconcile(page)
+        } catch {
+            reports.broke(page.name)
+            throw error
+        }
         if page.through == nil {
             try await store.noteReport(page.name, at: page.begun)
             reporting[page.name] = nil
@@ -188,6 +211,22 @@ actor Membership: Service {
 
     // MARK: - What people ask
 
+    /// What people should know of the servers as a whole.
+    var warnings: [String] {
+        let held = watch.heldBack
+        guard !held.isEmpty else { return [] }
+        return [
+            "\(held.map(\.rawValue).joined(separator: ", ")) fell silent together: none of them is called down until "
+                + "\(DurationText.format(settings.downAfter * ServerWatch.massPatience)) have passed"
+        ]
+    }
+
+    /// Settings have changed: what depends on them is decided anew.
+    func settingsChanged() async {
+        await share()
+        changed.ring()
+    }
+
     /// Sets a quota; returns when MongoDB and, unless it is away, the slave have it.
     func setQuota(_ name: ServerName, _ quota: Int64) async throws {
         guard quota > 0 else {
@@ -203,6 +242,7 @@ actor Membership: Service {
             await roster.note(name, usage: usage)
         }
         await share()
+        breaker.explainAll()
         logger.info("quota set", metadata: ["server.name": "\(name)", "quota": "\(quota)"])
         changed.ring()
     }
@@ -232,6 +272,7 @@ actor Membership: Service {
             reconciledBoot[change.server] = nil
             ledger.decide { _ = $0.lost(change.server) }
         }
+        if (change.to == .down) != (change.from == .down) { breaker.explainAll() }
         try await publish()
         await share()
         if (change.to == .down) != (change.from == .down) {

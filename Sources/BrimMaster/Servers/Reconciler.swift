@@ -10,6 +10,8 @@ struct Reconciler: Sendable {
     let logger: Logger
     /// Rung when copies came or went.
     let changed: Bell
+    /// Asked before blobs that nobody knows are given over to deletion.
+    var breaker: EvictionGuard?
     var clock: any BrimClock = SystemClock()
 
     /// Answers one page of a report. An orphan of a live file, a removed one or an old version is adopted when size and
@@ -36,23 +38,30 @@ struct Reconciler: Sendable {
         return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: [])
     }
 
-    /// Takes a server off the files whose blobs it has lost.
-    func lose(_ blobs: [BlobID], on server: ServerName) async throws {
-        let losses = try await owners(of: blobs).compactMap { blob, owner in
+    /// Takes a server off the files whose blobs it has lost. `damage` says what was found of those that it set aside.
+    func lose(_ blobs: [BlobID], on server: ServerName, damage: [BlobID: String] = [:]) async throws {
+        let owners = try await owners(of: blobs)
+        let losses = owners.compactMap { blob, owner in
             owner.content.replicas.contains(server)
                 ? ReplicaChange(file: owner.file, blob: blob, server: server) : nil
         }
         guard !losses.isEmpty else { return }
         logger.warning(
             "a server has lost copies",
-            metadata: ["server.name": "\(server)", "copies": "\(losses.count)"])
+            metadata: [
+                "server.name": "\(server)", "copies": "\(losses.count)",
+                "damaged": "\(losses.count { damage[$0.blob] != nil })",
+            ])
         try await store.loseReplicas(losses, view: try await views.current())
-        try await store.record(
-            losses.map {
-                FileEvent(
-                    file: $0.file, blob: $0.blob, server: server, kind: .lost,
-                    reason: "the server does not have the blob", at: clock.timestamp)
-            })
+        await store.note(
+            losses.map { loss in
+                let before = owners[loss.blob]?.content.surplus ?? 0
+                let why = damage[loss.blob].map { "set aside: \($0)" } ?? "the server does not have the blob"
+                return FileEvent(
+                    file: loss.file, blob: loss.blob, server: server,
+                    kind: damage[loss.blob] == nil ? .lost : .quarantined,
+                    reason: "\(why); surplus \(before) → \(before - 1) where it counted", at: clock.timestamp)
+            }, logger)
         changed.ring()
     }
 
@@ -80,7 +89,11 @@ struct Reconciler: Sendable {
         let strangers = ids.filter { owners[$0] == nil }
         var delete = try await store.tombstoned(strangers)
         if abandonUnknown {
-            delete.formUnion(try await store.abandon(strangers.filter { !delete.contains($0) }))
+            let unknown = Set(strangers.filter { !delete.contains($0) })
+            let bytes = blobs.reduce(0) { unknown.contains($1.blob) ? $0 + $1.size : $0 }
+            if await breaker?.admits(copies: unknown.count, bytes: bytes) ?? true {
+                delete.formUnion(try await store.abandon(Array(unknown)))
+            }
         }
         var confirm: [BlobID] = []
         var adopt: [ReplicaChange] = []
@@ -101,12 +114,14 @@ struct Reconciler: Sendable {
             let adopted = zip(adopt, entered).filter(\.1).map(\.0)
             confirm += adopted.map(\.blob)
             logger.info("copies adopted", metadata: ["server.name": "\(server)", "copies": "\(adopted.count)"])
-            try await store.record(
-                adopted.map {
-                    FileEvent(
-                        file: $0.file, blob: $0.blob, server: server, kind: .adopted,
-                        reason: "found on the server, size and checksum fit", at: clock.timestamp)
-                })
+            await store.note(
+                adopted.map { copy in
+                    let content = owners[copy.blob]?.content
+                    return FileEvent(
+                        file: copy.file, blob: copy.blob, server: server, kind: .adopted,
+                        reason: "found on the server, size (\(content?.size ?? 0) bytes) and checksum fit; surplus was "
+                            + "\(content?.surplus ?? 0)", at: clock.timestamp)
+                }, logger)
             changed.ring()
         }
         let unknown = strangers.count - delete.count

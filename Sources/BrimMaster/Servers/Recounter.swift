@@ -1,10 +1,13 @@
 import BrimMetadata
 import BrimModel
+import BrimWire
 import Logging
 import ServiceLifecycle
 
 /// Sets k of all files of a server after it began or ceased to count: lowest surplus first, in ranges, resumable.
-actor Recounter: Service {
+actor Recounter: BackgroundLoop {
+    nonisolated let worker = Worker("recount", unit: "ranges of files")
+
     /// Files in one update.
     static let range = 1000
 
@@ -48,15 +51,21 @@ actor Recounter: Service {
             jobs.removeAll { $0.notBefore <= now }
             for job in due {
                 do {
+                    worker.begins("counts the copies on \(job.server)")
                     try await recount(job)
+                    worker.rests()
                 } catch {
+                    worker.failed(error, again: .seconds(1))
                     logger.warning(
                         "a recount is interrupted",
                         metadata: ["server.name": "\(job.server)", "error": "\(error)"])
                     jobs.append(Job(server: job.server, rising: job.rising, notBefore: clock.now + .seconds(1)))
                 }
             }
-            if let next = jobs.map(\.notBefore).min() { wait = max(.zero, next - clock.now) }
+            if let next = jobs.map(\.notBefore).min() {
+                wait = max(.zero, next - clock.now)
+                worker.waits(for: "masters to have the new view", atMost: wait)
+            }
         }
     }
 
@@ -71,6 +80,7 @@ actor Recounter: Service {
         while !progress.finished, !Task.isShuttingDownGracefully {
             progress = try await store.recount(
                 job.server, from: progress, rising: job.rising, limit: Self.range, view: view)
+            worker.did(1)
             changed.ring()
         }
     }

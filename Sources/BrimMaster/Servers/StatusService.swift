@@ -9,6 +9,7 @@ actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
     let progress: @Sendable () async -> (copying: Int, atRest: Bool)
+    private let warnings: @Sendable () async -> [String]
     private let leader: @Sendable () async -> String?
     private let drains: DrainProgress
     private let heldBack: @Sendable () async -> Set<ServerName>
@@ -25,6 +26,7 @@ actor StatusService {
         store: any MetadataStore, roster: Roster, drains: DrainProgress, clock: any BrimClock = SystemClock(),
         leader: @escaping @Sendable () async -> String?,
         heldBack: @escaping @Sendable () async -> Set<ServerName>,
+        warnings: @escaping @Sendable () async -> [String] = { [] },
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
@@ -32,6 +34,7 @@ actor StatusService {
         self.leader = leader
         self.drains = drains
         self.heldBack = heldBack
+        self.warnings = warnings
         self.progress = progress
         self.clock = clock
     }
@@ -48,8 +51,8 @@ actor StatusService {
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
             unreachable: histogram.unreachableFiles,
             trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: await leader(),
-            copying: now.copying, atRest: now.atRest,
-            ageSeconds: age, servers: try await servers())
+            copying: now.copying, atRest: now.atRest, ageSeconds: age, servers: try await servers(),
+            warnings: await warnings())
     }
 
     func servers() async throws -> [ServerStatus] {

@@ -1,12 +1,15 @@
 import BrimMetadata
 import BrimModel
+import BrimWire
 import Logging
 import ServiceLifecycle
 
 /// Gives versions that were overwritten documents of their own, so that their copies can give way. Goes on where it stopped:
 /// what is left to do is in MongoDB. Not at once but every second, to be out of the way of those who write the same file
 /// again and again.
-actor VersionWorker: Service {
+actor VersionWorker: BackgroundLoop {
+    nonisolated let worker = Worker("versions", unit: "old versions")
+
     /// Files in one transaction.
     private static let batch = 100
     private static let pause = Duration.seconds(1)
@@ -34,7 +37,9 @@ actor VersionWorker: Service {
         while await bell.wait(atMost: Self.pause) {
             do {
                 try await settleAll()
+                worker.rests(atMost: Self.pause)
             } catch {
+                worker.failed(error, again: Self.pause)
                 logger.debug("old versions have to wait", metadata: ["error": "\(error)"])
             }
         }
@@ -46,6 +51,7 @@ actor VersionWorker: Service {
             let count = try await store.settleVersions(
                 of: nil, limit: Self.batch, view: try await views.current())
             settled += count
+            worker.did(count)
             if count == 0 { break }
         }
         if settled > 0 { changed.ring() }

@@ -1,11 +1,14 @@
 import BrimMetadata
 import BrimModel
+import BrimWire
 import Logging
 import ServiceLifecycle
 
 /// Keeps this master's copy of the published view fresh. A master whose view is older than `ViewKeeper.maxAge` counts
 /// with nothing: it refuses commits rather than count copies on a server that the leader has given up.
-actor ViewKeeper: Service {
+actor ViewKeeper: BackgroundLoop {
+    nonisolated let worker = Worker("view of servers", unit: "readings")
+
     /// How old a view may be when something is counted with it. The leader's recount begins this long after it
     /// published a view, so that no commit counted with an older one can follow.
     static let maxAge = Duration.seconds(5)
@@ -64,9 +67,12 @@ actor ViewKeeper: Service {
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             do {
                 try await refresh()
+                worker.did(1)
+                worker.rests(atMost: .seconds(1))
                 if failing { logger.info("the database answers again") }
                 failing = false
             } catch {
+                worker.failed(error, again: .seconds(1))
                 if !failing { logger.warning("the database does not answer", metadata: ["error": "\(error)"]) }
                 failing = true
             }

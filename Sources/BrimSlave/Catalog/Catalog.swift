@@ -5,8 +5,8 @@ import GRDB
 
 /// The list of blobs on this slave, in SQLite. Every change is durable when its call returns.
 final class Catalog: Sendable {
-    private let pool: DatabasePool
-    private let committer: Committer
+    let pool: DatabasePool
+    let committer: Committer
     /// What can be served without asking the database.
     let small = SmallBlobs()
 

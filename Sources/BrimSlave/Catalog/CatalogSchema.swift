@@ -19,6 +19,27 @@ enum CatalogSchema {
                     CREATE TABLE orders (sequence INTEGER NOT NULL PRIMARY KEY);
                     """)
         }
+        migrator.registerMigration("2") { database in
+            // When a blob's bytes were last known to be right: when it was written, else when it was last read whole. A
+            // row that is entered without it is of a blob that was summed just now.
+            try database.execute(
+                sql: """
+                    CREATE TABLE new (
+                        blob BLOB NOT NULL PRIMARY KEY CHECK (length(blob) = 12),
+                        state INTEGER NOT NULL, file INTEGER NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
+                        rev INTEGER NOT NULL, n INTEGER NOT NULL, attributes BLOB NOT NULL, size INTEGER NOT NULL,
+                        checksum INTEGER NOT NULL, created INTEGER NOT NULL,
+                        verified INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
+                        sums BLOB NOT NULL);
+                    INSERT INTO new
+                        SELECT blob, state, file, parent, name, rev, n, attributes, size, checksum, created, created, sums
+                        FROM blobs;
+                    DROP TABLE blobs;
+                    ALTER TABLE new RENAME TO blobs;
+                    CREATE INDEX pending ON blobs (created, blob) WHERE state = 0;
+                    CREATE INDEX scrub ON blobs (verified);
+                    """)
+        }
         return migrator
     }
 

@@ -147,18 +147,18 @@ final class BlobStore: Sendable {
         }
     }
 
-    /// Moves a blob out of the way, keeping its bytes for a person to look at. False when the file is not the one that
-    /// was found bad (`inode`), or is gone.
-    func quarantine(_ blob: BlobID, inode: UInt64?) async throws -> Bool {
+    /// Moves a blob out of the way, keeping its bytes for a person to look at: answers how many these are. nil when the
+    /// file is not the one that was found bad (`inode`), or is gone.
+    func quarantine(_ blob: BlobID, inode: UInt64?) async throws -> Int64? {
         let path = path(of: blob)
         let stamp = Int64(Timestamp.now.seconds)
         let target = "\(directory.quarantine)/\(blob).\(stamp).\(UInt32.random(in: 0...UInt32.max))"
         let folder = directory.quarantine
         return try await io.run {
-            guard let status = try POSIX.status(path), inode == nil || status.inode == inode else { return false }
+            guard let status = try POSIX.status(path), inode == nil || status.inode == inode else { return nil }
             try POSIX.rename(path, target)
             try POSIX.syncDirectory(folder)
-            return true
+            return status.size
         }
     }
 }

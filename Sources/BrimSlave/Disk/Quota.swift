@@ -61,7 +61,9 @@ final class Quota: Sendable {
     func remove(files: Int64, bytes: Int64) {
         if files > 0 { book.withLock { $0.remove(files: files, bytes: bytes) } }
     }
-    func quarantine() { book.withLock { $0.quarantine() } }
+    func quarantine(_ size: Int64, keeping bytes: Int64) {
+        book.withLock { $0.quarantine(size, keeping: bytes) }
+    }
 
     fileprivate func grant(_ bytes: Int64, for purpose: ReservationPurpose) throws(NoRoom) {
         let available = available()

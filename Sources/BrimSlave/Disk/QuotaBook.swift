@@ -81,9 +81,10 @@ struct QuotaBook: Sendable, Equatable {
         count += 1
     }
 
-    /// A blob moved to quarantine: its bytes stay, it is no file any more.
-    mutating func quarantine() {
+    /// A blob of `size` bytes moved to quarantine: it is no file any more, and its bytes stay, as many as there are.
+    mutating func quarantine(_ size: Int64, keeping bytes: Int64) {
         files -= 1
+        stored += bytes - size
         count += 1
     }
 

@@ -13,6 +13,8 @@ struct Reconciliation: Sendable {
         var files: Int64 = 0
         /// Rows without a blob, and blobs that were damaged: removed from the catalog, to be reported.
         var lost: [BlobID] = []
+        /// Of these: set aside, because their files had another size.
+        var damaged: [BlobID] = []
         /// Blobs without a row: entered as pending.
         var adopted: [BlobID] = []
     }
@@ -36,6 +38,7 @@ struct Reconciliation: Sendable {
             }
             if size == wanted { findings.files += 1 } else { damaged.append(blob) }
         }
+        findings.damaged = damaged
         for blob in damaged { _ = try await store.quarantine(blob, inode: nil) }
         findings.lost = rows.keys.filter { disk.blobs[$0] == nil } + damaged
         for start in stride(from: 0, to: findings.lost.count, by: Limits.reportPageBlobs) {

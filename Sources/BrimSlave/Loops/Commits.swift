@@ -5,7 +5,9 @@ import ServiceLifecycle
 import Synchronization
 
 /// Has writes committed by a master. Those that get ready while one request is under way go together in the next.
-final class Commits: Service {
+final class Commits: BackgroundLoop {
+    let worker = Worker("commits", unit: "writes")
+
     private struct Waiting {
         var item: CommitRequest.Item
         /// The URL of the master to ask first.
@@ -64,6 +66,7 @@ final class Commits: Service {
     }
 
     private func send(_ batch: [Waiting]) async {
+        worker.begins("has \(batch.count) writes committed")
         do {
             let (name, id) = sender()
             let reply = try await masters.call(
@@ -76,7 +79,10 @@ final class Commits: Service {
                 let failure = item.error ?? BrimError(.internal, "the master did not say what came of a commit")
                 write.outcome.set(item.done.map { .success($0) } ?? .failure(failure))
             }
+            worker.did(batch.count)
+            worker.rests()
         } catch {
+            worker.failed(error)
             for write in batch { write.outcome.set(.failure(error)) }
         }
     }

@@ -7,7 +7,9 @@ import Synchronization
 
 /// Marks committed blobs as confirmed, here and on the other targets of their writes, gathered. One that gets lost is
 /// settled when the pending blob is asked about.
-final class Confirmations: Service {
+final class Confirmations: BackgroundLoop {
+    let worker = Worker("confirmations", unit: "blobs")
+
     private struct Queue {
         var own: [ConfirmRequest.Item] = []
         var others: [Peer: [ConfirmRequest.Item]] = [:]
@@ -52,6 +54,7 @@ final class Confirmations: Service {
                 await signal.wait()
                 if !Task.isShuttingDownGracefully { try? await Task.sleep(for: Self.gathering) }
                 await flush()
+                worker.rests()
                 if Task.isShuttingDownGracefully { return }
             }
         } onGracefulShutdown: {
@@ -64,6 +67,10 @@ final class Confirmations: Service {
             defer { queue = Queue() }
             return queue
         }
+        if taken.count > 0 {
+            worker.begins("confirms \(taken.own.count) blobs here and on \(taken.others.count) servers")
+        }
+        defer { worker.did(taken.own.count) }
         do {
             for start in stride(from: 0, to: taken.own.count, by: Self.batch) {
                 let items = taken.own[start..<min(start + Self.batch, taken.own.count)]

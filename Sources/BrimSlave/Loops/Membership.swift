@@ -6,10 +6,13 @@ import ServiceLifecycle
 import Synchronization
 
 /// Keeps this server a member of its swarm: joins, reports what it holds, sends heartbeats, says goodbye.
-final class Membership: Service {
+final class Membership: BackgroundLoop {
+    let worker = Worker("heartbeat", unit: "heartbeats")
+
     private let node: SlaveNode
     private let desk: OrderDesk
     private let reporter: Reporter
+    private let scrubber: Scrubber
     private let port: @Sendable () async throws -> Int
     /// The `--quota` given, in bytes.
     private let quotaAsked: Int64
@@ -18,12 +21,13 @@ final class Membership: Service {
     private let isMember = Atomic(false)
 
     init(
-        node: SlaveNode, desk: OrderDesk, reporter: Reporter, quotaAsked: Int64,
+        node: SlaveNode, desk: OrderDesk, reporter: Reporter, scrubber: Scrubber, quotaAsked: Int64,
         port: @escaping @Sendable () async throws -> Int
     ) {
         self.node = node
         self.desk = desk
         self.reporter = reporter
+        self.scrubber = scrubber
         self.quotaAsked = quotaAsked
         self.port = port
     }
@@ -75,7 +79,10 @@ final class Membership: Service {
                 pace = .milliseconds(max(50, reply.heartbeatMilliseconds))
                 // A quota that was set meanwhile is newer than this answer.
                 if node.quota.bytes == before { try await node.apply(quota: reply.quota) }
+                if let scrub = reply.scrub { scrubber.follow(scrub) }
                 if reply.report { reporter.request(anew: false) }
+                worker.did(1)
+                worker.rests(atMost: pace)
             } catch let error as BrimError where error.code == .notFound {
                 node.logger.info("masters do not know this server any more, joining again")
                 isMember.store(false, ordering: .relaxed)
@@ -83,6 +90,7 @@ final class Membership: Service {
             } catch let error as BrimError where error.code == .forgotten {
                 throw error
             } catch let error as BrimError {
+                worker.failed(error, again: pace)
                 if isHeard { node.logger.warning("no master answers", metadata: ["error": "\(error)"]) }
                 isHeard = false
             }
@@ -116,6 +124,7 @@ extension Membership {
                 node.name = try HostName.serverName(host: HostName.current, number: number)
             } catch let error as BrimError {
                 if let refusal = final(error) { throw refusal }
+                worker.failed(error)
                 if lastError != error.code {
                     node.logger.warning("cannot join yet", metadata: ["error": "\(error)"])
                     lastError = error.code
@@ -169,7 +178,7 @@ extension Membership {
         isMember.store(true, ordering: .relaxed)
         joined.set(.success(name))
         let node = node
-        node.outbox.open { node.list($0) }
+        node.outbox.open({ node.list($0) }, lost: { node.lostList($0, damage: $1) })
         node.logger.info(
             "joined", metadata: ["server.name": "\(name)", "quota": "\(reply.quota)", "term": "\(reply.term)"])
     }

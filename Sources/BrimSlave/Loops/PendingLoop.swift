@@ -5,7 +5,8 @@ import Logging
 import ServiceLifecycle
 
 /// Asks about blobs that were received long ago and never confirmed.
-struct PendingLoop: Service {
+struct PendingLoop: BackgroundLoop {
+    let worker = Worker("pending blobs", unit: "blobs")
     let node: SlaveNode
     let membership: Membership
     let completions: Completions
@@ -19,11 +20,14 @@ struct PendingLoop: Service {
                 guard membership.isJoined else { continue }
                 do {
                     try await ask(olderThan: expiry)
+                    worker.rests(atMost: pause)
                 } catch is CancellationError {
                     return
                 } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
+                    worker.failed(error, again: pause)
                     node.logger.debug("pending blobs wait", metadata: ["error": "\(error)"])
                 } catch {
+                    worker.failed(error, again: pause)
                     node.logger.warning("pending blobs cannot be settled", metadata: ["error": "\(error)"])
                 }
             }
@@ -38,8 +42,10 @@ struct PendingLoop: Service {
             // Of the others somebody is about to tell.
             let silent = found.filter { !node.receiving.isHeld($0.blob) && !completions.isWaiting($0.blob) }
             if !silent.isEmpty {
+                worker.begins("asks about \(silent.count) blobs")
                 let request = PendingRequest(name: node.name, id: node.id, blobs: silent.map(\.report))
                 try await node.settle(try await node.masters.call("pending", request, as: ReportReply.self))
+                worker.did(silent.count)
             }
             guard found.count == Limits.reportPageBlobs else { return }
             last = found.last

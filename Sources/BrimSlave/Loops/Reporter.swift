@@ -5,7 +5,9 @@ import ServiceLifecycle
 import Synchronization
 
 /// Tells a master everything this server holds, page by page, and settles what differs.
-final class Reporter: Service {
+final class Reporter: BackgroundLoop {
+    let worker = Worker("reports", unit: "blobs")
+
     private let node: SlaveNode
     private let watch: ReportWatch
     /// Blobs in a page.
@@ -41,10 +43,12 @@ final class Reporter: Service {
         var backoff = Backoff()
         while !Task.isCancelled {
             do {
-                return try await attempt()
+                try await attempt()
+                return worker.rests()
             } catch let error as BrimError where error.code == .notFound || error.code == .forgotten {
-                return
+                return worker.rests()
             } catch {
+                worker.failed(error)
                 node.logger.debug("report broke off", metadata: ["error": "\(error)"])
                 try? await Task.sleep(for: backoff.next())
             }
@@ -57,6 +61,7 @@ final class Reporter: Service {
         let begun = Timestamp.now
         var after: BlobID?
         var count = 0
+        worker.begins("tells a master all that is here")
         while true {
             watch.reporting()
             let rows = try await node.catalog.page(after: after, limit: page)
@@ -67,6 +72,7 @@ final class Reporter: Service {
             let reply = try await node.masters.call("report", request, deadline: .seconds(60), as: ReportReply.self)
             try await node.settle(reply)
             count += rows.count
+            worker.did(rows.count)
             guard let through else { break }
             after = through
         }

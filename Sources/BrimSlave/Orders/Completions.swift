@@ -5,7 +5,9 @@ import ServiceLifecycle
 import Synchronization
 
 /// Tells leaders how pulls ended, gathered, and does what they answer. Repeated until answered.
-final class Completions: Service {
+final class Completions: BackgroundLoop {
+    let worker = Worker("completions", unit: "pulls")
+
     private struct Key: Hashable {
         var term: Int64
         var leader: String
@@ -37,12 +39,13 @@ final class Completions: Service {
     func isWaiting(_ blob: BlobID) -> Bool { state.withLock { $0.blobs[blob] != nil } }
 
     func run() async throws {
-        await signal.eachTime("completions wait", node.logger) { try await self.send() }
+        await signal.eachTime("completions wait", node.logger, worker) { try await self.send() }
     }
 
     private func send() async throws {
         while let (key, items) = state.withLock({ $0.waiting.first }) {
             let batch = Array(items.prefix(Self.batch))
+            worker.begins("tells of \(batch.count) pulls that ended")
             let request = CompletionsRequest(
                 name: node.name, id: node.id, term: key.term, items: batch, usage: node.quota.usage())
             do {
@@ -54,6 +57,7 @@ final class Completions: Service {
                 node.logger.debug("completions refused", metadata: ["error": "\(error)"])
             }
             forget(key, batch)
+            worker.did(batch.count)
         }
     }
 

@@ -7,7 +7,9 @@ import ServiceLifecycle
 import Synchronization
 
 /// Carries out pulls, a few at a time.
-final class Pulls: Service {
+final class Pulls: BackgroundLoop {
+    let worker = Worker("pulls", unit: "copies")
+
     private struct State {
         var queue = Deque<PullJob>()
         var active = 0
@@ -60,6 +62,7 @@ final class Pulls: Service {
         state.withLock { state in
             guard state.active < node.configuration.pulls, let job = state.queue.popFirst() else { return nil }
             state.active += 1
+            worker.begins("\(state.active) under way, \(state.queue.count) waiting")
             return job
         }
     }
@@ -69,6 +72,8 @@ final class Pulls: Service {
             state.active -= 1
             state.jobs[job.pull.blob]?.removeAll { $0 === job }
             if state.jobs[job.pull.blob]?.isEmpty == true { state.jobs[job.pull.blob] = nil }
+            worker.did(1)
+            if state.active == 0, state.queue.isEmpty { worker.rests() }
         }
         signal.raise()
     }

@@ -1,3 +1,4 @@
+import BrimWire
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -49,17 +50,22 @@ final class Signal: Sendable {
 extension Signal {
     /// Does `work` each time the signal is raised, until a graceful shutdown; when it throws, again after a pause that
     /// grows.
-    func eachTime(_ failure: String, _ logger: Logger, _ work: @Sendable @escaping () async throws -> Void) async {
+    func eachTime(
+        _ failure: String, _ logger: Logger, _ worker: Worker, _ work: @Sendable @escaping () async throws -> Void
+    ) async {
         await cancelWhenGracefulShutdown {
             var backoff = Backoff()
             while !Task.isCancelled {
                 await self.wait()
                 do {
                     try await work()
+                    worker.rests()
                     backoff = Backoff()
                 } catch {
                     logger.debug("\(failure)", metadata: ["error": "\(error)"])
-                    try? await Task.sleep(for: backoff.next())
+                    let pause = backoff.next()
+                    worker.failed(error, again: pause)
+                    try? await Task.sleep(for: pause)
                     self.raise()
                 }
             }

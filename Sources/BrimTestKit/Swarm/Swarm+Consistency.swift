@@ -69,7 +69,7 @@ extension Swarm {
             let blobs = try blobs(on: server.name.rawValue)
             let surplus = Set(blobs.keys).subtracting(expected[server.name.rawValue] ?? [])
             guard surplus.isEmpty else { return "\(server.name) has blobs of no file: \(surplus.sorted())" }
-            let bytes = blobs.values.reduce(0) { $0 + $1.size }
+            let bytes = blobs.values.reduce(0) { $0 + $1.size } + (try quarantinedBytes(on: server.name.rawValue))
             guard server.used == bytes, server.files == Int64(blobs.count) else {
                 return "\(server.name) says \(server.files) files, \(server.used) bytes; has \(blobs.count), \(bytes)"
             }

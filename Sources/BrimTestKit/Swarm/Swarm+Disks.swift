@@ -58,6 +58,16 @@ extension Swarm {
         return FileManager.default.contents(atPath: blobDirectory(of: server).appending(path: found.path).path)
     }
 
+    /// Bytes of what a slave has set aside: it still counts as used.
+    public func quarantinedBytes(on server: String) throws -> Int64 {
+        let top = data(of: server).appending(path: "quarantine").path
+        guard FileManager.default.fileExists(atPath: top) else { return 0 }
+        return try FileManager.default.contentsOfDirectory(atPath: top).reduce(0) { sum, name in
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(top)/\(name)")
+            return sum + ((attributes[.size] as? NSNumber)?.int64Value ?? 0)
+        }
+    }
+
     /// Bytes of all blobs on a slave's disk.
     public func bytes(on server: String) throws -> Int64 { try blobs(on: server).values.reduce(0) { $0 + $1.size } }
 

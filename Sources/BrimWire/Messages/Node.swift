@@ -68,11 +68,16 @@ public struct HeartbeatReply: Sendable, Codable {
     /// The slave is asked for a complete report.
     public var report: Bool
     public var heartbeatMilliseconds: Int64
-    public init(state: ServerState, quota: Int64, report: Bool, heartbeatMilliseconds: Int64) {
+    /// nil: as it was told before.
+    public var scrub: ScrubPolicy?
+    public init(
+        state: ServerState, quota: Int64, report: Bool, heartbeatMilliseconds: Int64, scrub: ScrubPolicy? = nil
+    ) {
         self.state = state
         self.quota = quota
         self.report = report
         self.heartbeatMilliseconds = heartbeatMilliseconds
+        self.scrub = scrub
     }
 }
 
@@ -131,8 +136,7 @@ public struct ReportReply: Sendable, Codable {
     }
 }
 
-/// `POST /v1/node/lost` on a master: blobs that the slave does not have. Also sent when a blob fails verification.
-/// `POST /v1/node/deleted`: tombstoned blobs that are gone now.
+/// `POST /v1/node/deleted` on a master: tombstoned blobs that are gone now. `POST /v1/node/surplus`: how safe these are.
 public struct BlobList: Sendable, Codable {
     public var name: ServerName
     public var id: String

@@ -42,9 +42,12 @@ public struct StatusReply: Sendable, Codable {
     /// Age of the numbers per surplus in seconds.
     public var ageSeconds: Double
     public var servers: [ServerStatus]
+    /// What a person should look at, in words.
+    public var warnings: [String]
     public init(
         files: Int64, bytes: Int64, minSurplus: Int?, maxSurplus: Int?, surplus: [Level], unreachable: Int64,
-        trash: Trash? = nil, leader: String?, copying: Int, atRest: Bool, ageSeconds: Double, servers: [ServerStatus]
+        trash: Trash? = nil, leader: String?, copying: Int, atRest: Bool, ageSeconds: Double, servers: [ServerStatus],
+        warnings: [String] = []
     ) {
         self.files = files
         self.bytes = bytes
@@ -58,6 +61,7 @@ public struct StatusReply: Sendable, Codable {
         self.atRest = atRest
         self.ageSeconds = ageSeconds
         self.servers = servers
+        self.warnings = warnings
     }
 }
 
@@ -154,6 +158,9 @@ public struct Nullable<Value: Codable & Sendable>: Codable, Sendable {
         if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
     }
 }
+
+extension Nullable: Equatable where Value: Equatable {}
+extension Nullable: Hashable where Value: Hashable {}
 
 extension KeyedDecodingContainer {
     /// A missing key reads as null.

@@ -111,7 +111,23 @@ struct MasterOptions: ParsableArguments, Sendable {
         MasterConfiguration(
             listen: listen, fallbackPorts: fallbackPorts, mongodb: try settings.text("mongodb", flag: mongodb),
             database: try settings.text("database", flag: database) ?? "brim", dataDirectory: data,
-            mongodPath: try settings.text("mongod", flag: mongod), settings: try swarmSettings(settings), keys: keys)
+            mongodPath: try settings.text("mongod", flag: mongod), settings: try swarmSettings(settings),
+            given: try given(settings), keys: keys)
+    }
+
+    /// The settings that somebody gave, by a flag, a variable or a file. Of the times, that must fit, all or none.
+    private func given(_ settings: Settings) throws -> Set<SwarmSetting> {
+        let flags: [SwarmSetting: Bool] = [
+            .copies: copies != nil, .writeCopies: writeCopies != nil, .maxCopies: maxCopies != nil,
+            .floor: floor != nil, .headroom: headroom != nil, .heartbeat: heartbeat != nil,
+            .suspectAfter: suspectAfter != nil, .downAfter: downAfter != nil,
+        ]
+        var given: Set<SwarmSetting> = []
+        for (setting, isFlag) in flags {
+            if try isFlag || settings.text(setting.rawValue, flag: nil) != nil { given.insert(setting) }
+        }
+        let times: Set<SwarmSetting> = [.heartbeat, .suspectAfter, .downAfter]
+        return given.isDisjoint(with: times) ? given : given.union(times)
     }
 }
 

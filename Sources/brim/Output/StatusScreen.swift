@@ -14,6 +14,7 @@ struct StatusScreen {
     func lines() -> [String] {
         var lines = summary()
         if !status.surplus.isEmpty { lines += [""] + histogram() }
+        if !status.warnings.isEmpty { lines += [""] + status.warnings.map { "WARNING: \(Console.shown($0))" } }
         return lines + [""] + Self.servers(status.servers)
     }
 
@@ -24,7 +25,7 @@ struct StatusScreen {
             \(Timestamp.now.description.prefix(19))Z files=\(status.files) bytes=\(status.bytes) \
             minSurplus=\(signed(status.minSurplus)) maxSurplus=\(signed(status.maxSurplus)) \
             unreachable=\(status.unreachable) copying=\(status.copying) atRest=\(status.atRest) \
-            up=\(up)/\(status.servers.count)
+            up=\(up)/\(status.servers.count)\(status.warnings.isEmpty ? "" : " warnings=\(status.warnings.count)")
             """
     }
 

@@ -115,7 +115,7 @@ private struct Bench {
             let stat = try await swarm.stat(place)
             let blob = try #require(stat.blob)
             concrete = concrete.replacing("{blob}", with: "\(blob)")
-            if operation.method != "PUT" {
+            if operation.method != "PUT", operation.takesBlobToken {
                 token = try swarm.keys.sign(
                     .read(ReadGrant(blob: blob, version: stat.version ?? 1, name: "file"), lifetime: .seconds(60)))
             }
@@ -138,6 +138,7 @@ private struct Bench {
             if operation.id.hasSuffix("Quota") { sample = .object(["quota": .number(1e9)]) }
             if operation.id == "undelete" || operation.id == "purge" { sample = .object(["path": .string(place)]) }
             if operation.id == "restore" { sample = .object(["path": .string(place), "version": .number(1)]) }
+            if operation.id == "changeSettings" { sample = .object(["values": .object(["floor": .string("0")])]) }
             if operation.id == "planReads" { sample = .object(["paths": .array([.string(place)])]) }
             return sample
         }
@@ -204,7 +205,9 @@ private struct Bench {
         let elsewhere = try BrimPath(parsing: "/elsewhere")
         expectRefusal(
             try await send(token: try swarm.keys.sign(.user(path: elsewhere))), [403], "with a token for another path")
-        let changes = ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method) && operation.id != "planReads"
+        let changes =
+            ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method)
+            && !["planReads", "verify"].contains(operation.id)
         guard changes || operation.isForNodes else { return }
         expectRefusal(try await send(token: try swarm.keys.sign(.user(write: false))), [403], "with leave to read")
     }
