@@ -149,8 +149,13 @@ struct CopyDispatcher: Sendable {
             if !leftovers.isEmpty { planner.ordered(plan) }
         }
         if !leftovers.isEmpty {
-            let receipt = try await desk.send([OrderDesk.Draft(evict: leftovers.map(\.blob))], to: target)
-            ledger.decide { $0.acknowledged(plan, usage: receipt.usage) }
+            do {
+                let receipt = try await desk.send([OrderDesk.Draft(evict: leftovers.map(\.blob))], to: target)
+                ledger.decide { $0.acknowledged(plan, usage: receipt.usage) }
+            } catch {
+                ledger.decide { $0.failed(plan) }
+                throw error
+            }
         }
         return whole
     }

@@ -149,11 +149,21 @@ struct RoomKeeper: Sendable {
 
     private func makeRoom(_ targets: [WriteTarget]) async throws -> Bool {
         var complete = true
-        for target in targets where !target.victims.isEmpty {
-            let made = try await giveUp.carryOut(
-                EvictionPlan(server: target.server, victims: target.victims), minSurplus: target.leastVictimSurplus,
-                reason: "room for a new file")
-            complete = complete && made
+        for (index, target) in targets.enumerated() {
+            do {
+                let made = try await giveUp.carryOut(
+                    EvictionPlan(server: target.server, victims: target.victims),
+                    minSurplus: target.leastVictimSurplus, reason: "room for a new file")
+                complete = complete && made
+            } catch {
+                // The evictions that were to follow are not under way.
+                ledger.decide { planner in
+                    for rest in targets[(index + 1)...] {
+                        planner.failed(EvictionPlan(server: rest.server, victims: rest.victims))
+                    }
+                }
+                throw error
+            }
         }
         return complete
     }
