@@ -76,6 +76,8 @@ actor Membership: Service {
                 try await readServers()
                 watch.hearing(true, at: clock.now)
                 for transition in watch.tick(at: clock.now) { try await apply(transition) }
+                // One that failed before, or a judgement that was entered although nobody was told so.
+                try await publish()
                 await share()
                 try await refreshViews()
             } catch {
@@ -221,11 +223,6 @@ actor Membership: Service {
         }
         try await publish()
         await share()
-        if (change.to == .down) != (change.from == .down) {
-            let rising = change.to != .down
-            await recounter.add(change.server, rising: rising, after: .zero)
-            await recounter.add(change.server, rising: rising, after: ViewKeeper.maxAge)
-        }
         changed.ring()
         removed.ring()
     }
@@ -296,8 +293,24 @@ actor Membership: Service {
         if let published, published.counted == Set(counted), published.up == Set(up) { return }
         let began = clock.now
         let view = try await store.publishView(counted: counted, readable: counted, up: up, term: term)
+        let former = published
         published = view
         await views.take(view, readAt: began)
+        if let former { await follow(former, view) }
+    }
+
+    /// Does what follows from a change of the view. Not from the judgement that led to it: of one whose answer was lost
+    /// only the document tells.
+    private func follow(_ former: ServerView, _ view: ServerView) async {
+        for server in former.readable.subtracting(view.readable).sorted() {
+            reconciledBoot[server] = nil
+            ledger.decide { _ = $0.lost(server) }
+        }
+        for server in former.counted.symmetricDifference(view.counted).sorted() {
+            let rising = view.counted.contains(server)
+            await recounter.add(server, rising: rising, after: .zero)
+            await recounter.add(server, rising: rising, after: ViewKeeper.maxAge)
+        }
     }
 
     /// The views that people look at hold the servers' sizes as constants.
