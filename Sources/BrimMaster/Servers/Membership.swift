@@ -27,8 +27,15 @@ actor Membership: Service {
     private var reconciledBoot: [ServerName: String] = [:]
     /// When a page of a slave's report last came in.
     private var reporting: [ServerName: ContinuousClock.Instant] = [:]
+    /// The view in force; nil when it is not known, since the answer to a publication was lost.
     private var published: ServerView?
+    /// The last one that is known to have been in force.
+    private var lastPublished: ServerView?
+    /// Servers whose copies began or ceased to count since, perhaps, and were not recounted.
+    private var uncounted: Set<ServerName> = []
     private var shownBrims: [Int64]?
+    /// Servers about which a judgement is being entered, each as often as there are.
+    private var judged: [ServerName: Int] = [:]
     /// A document that is read or changed is taken into the roster before another is: no old one replaces a newer.
     private let documents = AsyncGate()
     private let publishing = AsyncGate()
@@ -210,6 +217,8 @@ actor Membership: Service {
     /// Has a judgement entered, unless a later one has made it void, and does what follows from it.
     private func apply(_ change: ServerWatch.Transition) async throws {
         let name = change.server
+        judged[name, default: 0] += 1
+        defer { judged[name] = judged[name].flatMap { $0 > 1 ? $0 - 1 : nil } }
         guard let change = try await documents.exclusively({ try await self.enter(change) }) else {
             logger.debug("a judgement is void", metadata: ["server.name": "\(name)", "to": "\(change.to)"])
             return
@@ -269,15 +278,16 @@ actor Membership: Service {
         changed.ring()
     }
 
-    /// Reads the documents; servers that are new here are watched from now on.
+    /// Reads the documents. Servers that are new here are watched from now on; so are those of which the documents say
+    /// something else than was thought: the answer to a judgement was lost, or somebody else has judged.
     private func readServers() async throws {
         let records = try await documents.exclusively { [store, roster] in
             let records = try await store.servers()
             await roster.take(records)
             return records
         }
-        for record in records where watch.state(record.name) == nil {
-            watch.add(record.name, state: record.state, at: clock.now)
+        for record in records where judged[record.name] == nil && watch.state(record.name) != record.state {
+            watchAnew(record.name, record.state)
         }
     }
 
@@ -291,23 +301,28 @@ actor Membership: Service {
         let counted = records.filter { $0.state != .down }.map(\.name)
         let up = await roster.receiving.filter { reconciledBoot[$0.name] == $0.usage.boot }.map(\.name)
         if let published, published.counted == Set(counted), published.up == Set(up) { return }
+        // Whatever becomes of it, copies may be counted with it from now on.
+        if let lastPublished { uncounted.formUnion(lastPublished.counted.symmetricDifference(counted)) }
+        published = nil
         let began = clock.now
         let view = try await store.publishView(counted: counted, readable: counted, up: up, term: term)
-        let former = published
         published = view
+        lastPublished = view
         await views.take(view, readAt: began)
-        if let former { await follow(former, view) }
+        await followView(view)
     }
 
     /// Does what follows from a change of the view. Not from the judgement that led to it: of one whose answer was lost
     /// only the document tells.
-    private func follow(_ former: ServerView, _ view: ServerView) async {
-        for server in former.readable.subtracting(view.readable).sorted() {
-            reconciledBoot[server] = nil
-            ledger.decide { _ = $0.lost(server) }
-        }
-        for server in former.counted.symmetricDifference(view.counted).sorted() {
+    private func followView(_ view: ServerView) async {
+        let servers = uncounted.sorted()
+        uncounted = []
+        for server in servers {
             let rising = view.counted.contains(server)
+            if !view.readable.contains(server) {
+                reconciledBoot[server] = nil
+                ledger.decide { _ = $0.lost(server) }
+            }
             await recounter.add(server, rising: rising, after: .zero)
             await recounter.add(server, rising: rising, after: ViewKeeper.maxAge)
         }
