@@ -54,6 +54,7 @@ let package = Package(
             providers: [.apt(["libmongoc-dev", "libbson-dev"])]),
         .target(name: "CMongo", dependencies: ["CLibMongoC"], path: "CMongo", exclude: ["system"]),
         .target(name: "CCRC32C"),
+        .target(name: "CLinux"),
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
         .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
         .target(name: "BrimPlacement", dependencies: ["BrimModel"], swiftSettings: strict),
@@ -79,14 +80,14 @@ let package = Package(
         .target(
             name: "BrimSlave",
             dependencies: [
-                "BrimModel", "BrimWire", hummingbird, logging, lifecycle, collections,
+                "CLinux", "BrimModel", "BrimWire", hummingbird, logging, lifecycle, collections,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ] + nio, swiftSettings: strict),
         .target(name: "BrimClient", dependencies: ["BrimModel", "BrimWire", logging] + nio, swiftSettings: strict),
         .executableTarget(
             name: "brim",
             dependencies: [
-                "BrimModel", "BrimMaster", "BrimSlave", "BrimClient", "BrimWire", logging, lifecycle,
+                "CLinux", "BrimModel", "BrimMaster", "BrimSlave", "BrimClient", "BrimWire", logging, lifecycle,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ], swiftSettings: strict),

@@ -5,6 +5,9 @@
                                writes what of these files SERVER holds: the targets of its URLs to OUT/slave.list, the
                                paths of the blobs below the swarm's directory to OUT/nginx.list; prints its address
     bench.py blob MASTER FILE  the path of one copy of the file below the swarm's directory
+    bench.py copied MASTER FILES N
+                               waits until each of the files, one copy of which there is, has N; prints how many copies
+                               a second were made
     bench.py machine WHERE     what machine this is, the date, and how busy it is; WHERE is on the disk that is used
     bench.py table FIGURES MACHINE text|markdown JSON
                                the table of the medians of FIGURES; all of them go to the file JSON, unless it is empty
@@ -64,6 +67,27 @@ def list_files(master, directory, writers, files, server, out):
 def print_blob(master, path):
     (plan,) = plan_reads(master, [path])
     print(blob_path(plan["copies"][0]["server"], plan["file"]["blob"]))
+
+
+def wait_for_copies(master, files, n):
+    headers = {"Authorization": "Bearer " + os.environ["BRIM_TOKEN"]}
+    began, first, seen = None, 0, time.monotonic()
+    count = last = 0
+    while count < files * (n - 1):
+        with urllib.request.urlopen(urllib.request.Request(master + "/v1/status", headers=headers)) as reply:
+            levels = json.load(reply)["surplus"]
+        now = time.monotonic()
+        count = sum((level["surplus"] + n - 1) * level["files"] for level in levels)
+        if began is None and count > 0:
+            began, first = now, count
+        if count != last:
+            last, seen = count, now
+        if now - seen > 120:
+            sys.exit(f"bench: no copy was made for two minutes; {count} of {files * (n - 1)} are there.")
+        time.sleep(0.1)
+    if count == first:
+        sys.exit("bench: too few copies to tell how fast they were made.")
+    print((count - first) / (now - began))
 
 
 def free_port():
@@ -165,6 +189,10 @@ class Table:
         add("… server CPU", "write.cpu", "s/GB", "write.rawcpu", "raw", most=2.5)
         add("large file, read", "read.brim", "MB/s", "read.nginx", "nginx", least_ratio=0.7)
         add("… server CPU", "read.cpu", "s/GB")
+        add("4 KiB copies", "copies.brim", "/s", "copies.raw", "raw", least_ratio=0.5)
+        add("… server CPU each", "copies.cpu", "ms")
+        add("64 MiB copies", "streams.brim", "MB/s", "streams.raw", "raw", least_ratio=0.6)
+        add("… server CPU each", "streams.cpu", "ms")
         many, few = (number(self.medians.get(f"{key}.count", 0)) for key in ("many", "few"))
         for daemon, most in (("master", 150), ("slave", 150), ("mongod", None)):
             add(f"memory of {daemon} after all that", f"after.{daemon}", "MiB", most=most)
@@ -218,6 +246,7 @@ def main(arguments):
             master, directory, int(writers), int(files), server, out
         ),
         "blob": print_blob,
+        "copied": lambda master, files, n: wait_for_copies(master, int(files), int(n)),
         "machine": lambda where: print(json.dumps(describe_machine(where))),
         "table": print_table,
     }

@@ -39,7 +39,7 @@ extension MasterCore {
 
     package func commit(_ request: CommitRequest) async throws -> CommitReply {
         _ = try await membership.known(request.name, id: request.id)
-        return try await writes.commit(request)
+        return CommitReply(writes: try await writes.commit(request.writes))
     }
 
     package func room(_ request: RoomRequest) async throws {

@@ -34,6 +34,9 @@ public protocol NamespaceStore: Sendable {
     /// The live entry of this name, if there is one.
     func entry(at place: EntryPlace) async throws -> Entry?
 
+    /// The live entries of these names in a directory.
+    func entries(in directory: FileID, names: [EntryName]) async throws -> [EntryName: Entry]
+
     /// Live entries of a directory in byte order of their names, those after `after` only, at most `limit`.
     func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry]
 

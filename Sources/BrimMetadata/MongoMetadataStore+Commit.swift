@@ -130,27 +130,36 @@ private struct CommitTransaction {
 
     private mutating func read(_ writes: [BlobCommit]) throws {
         let byParent = Dictionary(grouping: writes, by: \.place.parent)
-        let wanted: BSONDocument = ["_id": ["$in": .array(byParent.keys.sorted().map { .id($0) })], "state": "live"]
-        for document in try namespace.files.find(wanted, FindOptions(projection: ["type": 1])) {
-            parents[FileID(try document.int64("_id"))] = EntryType(rawValue: try document.string("type"))
-        }
-        let names = byParent.map { parent, writes -> BSONDocument in
-            [
-                "state": "live", "parent": .id(parent), "name": ["$in": .strings(writes.map(\.place.name.text))],
-            ]
-        }
-        for document in try namespace.files.find(["$or": .documents(names)]) {
-            let found = try Found(document)
-            guard let parent = found.entry.parent, let name = found.entry.name else { continue }
-            places[EntryPlace(parent: parent, name: name)] = found
-        }
         let ids = BSONValue.blobs(writes.map(\.blob))
-        for document in try namespace.files.find(["blob": ["$in": ids]]) {
-            let isLive = document["state"] == "live"
-            blobs[try document.blob("blob")] = .some(isLive ? try Found(document) : nil)
+        // Parents, what has the names, and what has the blobs: three indexes, one command.
+        var wanted: [BSONDocument] = [
+            ["_id": ["$in": .array(byParent.keys.sorted().map { .id($0) })], "state": "live"], ["blob": ["$in": ids]],
+        ]
+        for (parent, writes) in byParent {
+            wanted.append([
+                "state": "live", "parent": .id(parent), "name": ["$in": .strings(writes.map(\.place.name.text))],
+            ])
+        }
+        let blobs = Set(writes.map(\.blob))
+        for document in try namespace.files.find(["$or": .documents(wanted)]) {
+            try note(document, isParent: { byParent[$0] != nil }, isBlob: { blobs.contains($0) })
         }
         for document in try namespace.deletions.find(["_id": ["$in": ids]], FindOptions(projection: ["_id": 1])) {
-            blobs[try document.blob("_id")] = .some(nil)
+            self.blobs[try document.blob("_id")] = .some(nil)
+        }
+    }
+
+    private mutating func note(
+        _ document: BSONDocument, isParent: (FileID) -> Bool, isBlob: (BlobID) -> Bool
+    ) throws {
+        let isLive = document["state"] == "live"
+        if isLive {
+            let found = try Found(document)
+            if isParent(found.entry.id) { parents[found.entry.id] = found.entry.type }
+            if let place = found.entry.place { places[place] = found }
+            if let blob = found.entry.content?.blob, isBlob(blob) { blobs[blob] = .some(found) }
+        } else if document["blob"] != nil {
+            blobs[try document.blob("blob")] = .some(nil)
         }
     }
 

@@ -3,20 +3,34 @@ import MongoDriver
 
 // Every look-up by name says `state: "live"`: the index of names holds live entries only.
 extension MongoMetadataStore {
+    /// One query, where the directories are where they were when they were last seen, else one more for each that is not.
     public func resolve(_ path: BrimPath) async throws -> [Entry] {
         try await translatingErrors("resolving '\(path)'") {
-            guard let root = try await findLive(.root) else {
-                throw BrimError(.unavailable, "the database has no root directory yet", advice: "Is a master starting?")
+            var found: [Entry] = []
+            while true {
+                let places = directories.places(along: path, after: found)
+                var filters = places.map(NamespaceTransaction.live)
+                if found.isEmpty { filters.append(NamespaceTransaction.live(.root)) }
+                var entries: [EntryPlace: Entry] = [:]
+                for entry in try await live(filters) {
+                    if let place = entry.place { entries[place] = entry } else { found = [entry] }
+                }
+                guard !found.isEmpty else {
+                    throw BrimError(
+                        .unavailable, "the database has no root directory yet", advice: "Is a master starting?")
+                }
+                while let next = path.place(after: found), let entry = entries[next] {
+                    found.append(entry)
+                    directories.note(entry)
+                }
+                guard let next = path.place(after: found), !places.contains(next) else { return found }
             }
-            var found = [root]
-            var parent = root.id
-            for name in path.components {
-                guard let entry = try await findLive(EntryPlace(parent: parent, name: name)) else { break }
-                found.append(entry)
-                parent = entry.id
-            }
-            return found
         }
+    }
+
+    private func live(_ filters: [BSONDocument]) async throws -> [Entry] {
+        let filter = filters.count == 1 ? filters[0] : ["$or": .documents(filters)]
+        return try await all(filter, in: collections.files, FindOptions()).map(Documents.entry)
     }
 
     public func entry(_ id: FileID) async throws -> Entry? {
@@ -25,6 +39,20 @@ extension MongoMetadataStore {
 
     public func entry(at place: EntryPlace) async throws -> Entry? {
         try await translatingErrors("reading '\(place.name)'") { try await findLive(place) }
+    }
+
+    public func entries(in directory: FileID, names: [EntryName]) async throws -> [EntryName: Entry] {
+        guard !names.isEmpty else { return [:] }
+        return try await translatingErrors("reading \(names.count) entries of directory \(directory)") {
+            let filter: BSONDocument = [
+                "state": "live", "parent": .id(directory), "name": ["$in": .strings(names.map(\.text))],
+            ]
+            var found: [EntryName: Entry] = [:]
+            for entry in try await all(filter, in: collections.files, FindOptions()).map(Documents.entry) {
+                if let name = entry.name { found[name] = entry }
+            }
+            return found
+        }
     }
 
     func findLive(_ id: FileID) async throws -> Entry? {

@@ -5,7 +5,7 @@ import Synchronization
 
 /// The metadata of a swarm in MongoDB.
 ///
-/// Stateless but for a block of reserved ids, so any number of masters may use one database. All writes are acknowledged
+/// Stateless but for a block of reserved ids and guesses at where directories are, so any number of masters may use one database. All writes are acknowledged
 /// by a majority with its journal; so that what was said to be done stays done.
 public final class MongoMetadataStore: MetadataStore {
     /// A call may keep MongoDB busy for this long.
@@ -20,6 +20,7 @@ public final class MongoMetadataStore: MetadataStore {
     let logger: Logger
     let clock: @Sendable () -> Timestamp
     let collections: Collections
+    let directories = DirectoryHints()
     private let reserved = Mutex<Range<Int64>>(0..<0)
 
     /// `clock` gives the times that the store itself sets.

@@ -30,15 +30,13 @@ public struct BlobID: Hashable, Sendable, Codable, Comparable, CustomStringConve
 
     /// Parses 24 hex digits of either case.
     public init?(_ text: String) {
-        let digits = Array(text.utf8)
-        guard digits.count == 24 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(12)
-        for i in stride(from: 0, to: 24, by: 2) {
-            guard let a = Self.nibble(digits[i]), let b = Self.nibble(digits[i + 1]) else { return nil }
-            bytes.append(a << 4 | b)
+        guard text.utf8.count == 24 else { return nil }
+        var (high, low) = (UInt32(0), UInt64(0))
+        for (place, digit) in text.utf8.enumerated() {
+            guard let value = Self.nibble(digit) else { return nil }
+            if place < 8 { high = high << 4 | UInt32(value) } else { low = low << 4 | UInt64(value) }
         }
-        self.init(bytes: bytes)
+        self.init(high: high, low: low)
     }
 
     /// The id with these 12 bytes; nil for any other count.
@@ -60,8 +58,15 @@ public struct BlobID: Hashable, Sendable, Codable, Comparable, CustomStringConve
     }
 
     public var description: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        String(unsafeUninitializedCapacity: 24) { text in
+            for place in 0..<24 {
+                let digit =
+                    UInt8(truncatingIfNeeded: place < 8 ? UInt64(high) >> (28 - 4 * place) : low >> (92 - 4 * place))
+                    & 15
+                text[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            }
+            return 24
+        }
     }
 
     public static func < (a: BlobID, b: BlobID) -> Bool { (a.high, a.low) < (b.high, b.low) }

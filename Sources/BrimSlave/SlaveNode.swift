@@ -16,6 +16,7 @@ final class SlaveNode: Sendable {
     let peers: PeerClient
     let masters: MasterLink
     let outbox: Outbox
+    let commits: Commits
     let confirmations: Confirmations
     let transfers = TransferCount()
     /// Blobs that are being received, by a write or a pull.
@@ -41,6 +42,7 @@ final class SlaveNode: Sendable {
             name: { nameBox.name.withLock { $0 } })
         self.masters = masters
         outbox = Outbox(masters: masters, catalog: catalog, logger: logger)
+        commits = Commits(masters: masters) { (nameBox.name.withLock { $0 }, directory.identity.id) }
         confirmations = Confirmations(catalog: catalog, peers: peers, logger: logger) {
             try configuration.keys.nodeToken(name: nameBox.name.withLock { $0.rawValue })
         }
@@ -112,9 +114,12 @@ final class SlaveNode: Sendable {
 }
 
 extension SlaveNode {
-    /// Makes a received blob durable and enters it as pending. Nothing remains of it when this throws.
-    func enter(_ incoming: inout IncomingBlob, _ reservation: Reservation, label: BlobLabel) async throws {
-        try await incoming.install()
+    /// Makes a received blob durable and enters it as pending. Nothing remains of it when this throws: `.exists` when it
+    /// must be `new` and is not.
+    func enter(
+        _ incoming: inout IncomingBlob, _ reservation: Reservation, label: BlobLabel, new: Bool = false
+    ) async throws {
+        try await incoming.install(new: new)
         let blob = incoming.blob
         let size = incoming.sums.size
         reservation.store(size)

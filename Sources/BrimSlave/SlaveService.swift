@@ -122,7 +122,7 @@ public final class SlaveService: Service {
         let services: [any Service] = [
             membership, reporter, node.outbox,
             PendingLoop(node: node, membership: membership, completions: completions),
-            node.confirmations, completions, pulls, server,
+            node.confirmations, EventLoopService(node.commits), completions, pulls, server,
         ]
         var group = ServiceGroupConfiguration(services: services, logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)

@@ -22,6 +22,12 @@ extension InMemoryMetadataStore {
         places[place].flatMap { records[$0]?.entry }
     }
 
+    public func entries(in directory: FileID, names: [EntryName]) -> [EntryName: Entry] {
+        var found: [EntryName: Entry] = [:]
+        for name in names { found[name] = entry(at: EntryPlace(parent: directory, name: name)) }
+        return found
+    }
+
     public func list(_ directory: FileID, after: EntryName?, limit: Int) -> [Entry] {
         records.values.lazy.map(\.entry)
             .compactMap { entry in entry.name.map { (name: $0, entry: entry) } }

@@ -85,6 +85,33 @@ extension MetadataConformance {
             try expectEqual(try await ids("/a/x/c"), [.root, a.id])
             try expectEqual(try await ids("/a/b/c/d"), [.root, a.id, b.id, c.id])
         },
+        MetadataConformance("resolve shows directories as they are now, however often they were seen elsewhere") { f in
+            func ids(_ path: String) async throws -> [FileID] {
+                try await f.store.resolve(BrimPath(parsing: path)).map(\.id)
+            }
+            let a = try await f.directory("a")
+            let b = try await f.directory("b", in: a.id)
+            let c = try await f.file("c", in: b.id)
+            try expectEqual(try await ids("/a/b/c"), [.root, a.id, b.id, c.id])
+            try expectEqual(try await ids("/a/b/c"), [.root, a.id, b.id, c.id])
+            let moved = EntryPlace(parent: .root, name: try EntryName("z"))
+            _ = try await f.store.rename(
+                b.id, from: EntryPlace(parent: a.id, name: try EntryName("b")), to: moved, replace: false)
+            try expectEqual(try await ids("/a/b/c"), [.root, a.id])
+            try expectEqual(try await ids("/z/c"), [.root, b.id, c.id])
+            let again = try await f.directory("b", in: a.id)
+            let inner = try await f.file("c", in: again.id)
+            try expectEqual(try await ids("/a/b/c"), [.root, a.id, again.id, inner.id])
+            try expectEqual(try await ids("/a/b/x"), [.root, a.id, again.id])
+        },
+        MetadataConformance("entries of some names of a directory") { f in
+            let a = try await f.directory("a")
+            let b = try await f.file("b", in: a.id)
+            let names = try ["b", "c", "b"].map { try EntryName($0) }
+            try expectEqual(try await f.store.entries(in: a.id, names: names).mapValues(\.id), [names[0]: b.id])
+            try expectEqual(try await f.store.entries(in: .root, names: names).count, 0)
+            try expectEqual(try await f.store.entries(in: a.id, names: []).count, 0)
+        },
         MetadataConformance("remove") { f in
             let directory = try await f.directory("d")
             let file = try await f.file("f", in: directory.id)

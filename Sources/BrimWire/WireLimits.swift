@@ -15,6 +15,8 @@ public enum WireLimits {
     public static let lingerSeconds: Int64 = 2
     /// Bytes of such a request that are read and dropped meanwhile.
     public static let lingerBytes = 16 << 20
+    /// Bytes that are read from a connection at once.
+    public static let readBytes = 512 * 1024
     /// Connections one server holds at a time; more wait in the backlog.
     public static let connections = 16_384
     /// Connections waiting to be accepted.
@@ -23,8 +25,10 @@ public enum WireLimits {
     public static let shutdownSeconds: Int64 = 8
     /// Ports tried, the first included, when the wanted one is taken.
     public static let portsTried = 100
-    /// Verified tokens remembered.
-    public static let cachedTokens = 10_000
+    /// Verified tokens remembered; a kilobyte or so each.
+    public static let cachedTokens = 4096
+    /// Tokens remembered that a master has given to writers.
+    public static let grantedTokens = 1024
     /// Connections to one host that a client keeps.
     public static let connectionsPerHost = 128
     /// An unused connection of a client is closed after this long: sooner than the server would.

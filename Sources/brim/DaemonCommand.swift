@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -11,6 +12,7 @@ extension DaemonCommand {
 
     /// Services end in order on a signal by themselves.
     func runUntilInterrupted() async throws {
+        brim_limit_arenas(2)
         var command = self
         try await command.run()
     }

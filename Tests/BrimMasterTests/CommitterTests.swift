@@ -18,12 +18,13 @@ import Testing
                 for i in 0..<500 {
                     let name = try EntryName("file-\(i % 100)")
                     writers.addTask {
-                        let outcome = try await committer.commit(
+                        let outcomes = try await committer.commit([
                             BlobCommit(
                                 request: ids.request(), place: EntryPlace(parent: .root, name: name), blob: ids.next(),
                                 size: 1, checksum: Fixture.checksum, replicas: [alpha], mode: 0o644, modified: .now,
-                                explicitN: nil, defaultN: 1))
-                        return outcome.entry.content?.version
+                                explicitN: nil, defaultN: 1)
+                        ])
+                        return try outcomes[0].get().entry.content?.version
                     }
                 }
                 return try await writers.reduce(into: [Int64: Int]()) { $0[$1 ?? 0, default: 0] += 1 }

@@ -71,6 +71,13 @@ import Testing
         let place = EntryPlace(parent: .root, name: try EntryName("file-5"))
         let look = try await store.collections.files.explainFind(NamespaceTransaction.live(place))
         Plan(look).expectIndexed("a look-up by name", documents: 1, keys: 2)
+        let path = NamespaceTransaction.live(EntryPlace(parent: FileID(7), name: try EntryName("file-5")))
+        let along = try await store.collections.files.explainFind(
+            ["$or": .documents([NamespaceTransaction.live(place), path, NamespaceTransaction.live(.root)])])
+        Plan(along).expectIndexed("the entries along a path", documents: 2, keys: 4)
+        let some = try await store.collections.files.explainFind(
+            ["state": "live", "parent": 1, "name": ["$in": ["file-5", "file-7"]]])
+        Plan(some).expectIndexed("entries of some names", documents: 2, keys: 4)
         let page = try await store.collections.files.explainFind(
             ["state": "live", "parent": 1, "name": ["$gt": "file-5"]], FindOptions(sort: ["name": 1], limit: 100))
         Plan(page).expectIndexed("a page of a directory", documents: 100, keys: 101)

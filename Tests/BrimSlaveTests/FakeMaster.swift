@@ -11,7 +11,7 @@ final class FakeMaster: Sendable {
     struct State: Sendable {
         var joins: [JoinRequest] = []
         var heartbeats = 0
-        var commits: [CommitRequest] = []
+        var commits: [CommitRequest.Item] = []
         var completions: [CompletionsRequest.Item] = []
         var lost: [BlobID] = []
         var deleted: [BlobID] = []
@@ -116,22 +116,34 @@ final class FakeMaster: Sendable {
             return Empty()
         }
         route("commit", CommitRequest.self) { request in
-            let grant = try keys.verify(request.token).write
-            return try box.withLock { state in
-                state.commits.append(request)
-                if let error = state.commitError { throw error }
-                guard let grant else { throw BrimError(.denied, "no grant") }
-                let isNew = state.versions[grant.blob] == nil
-                state.versions[grant.blob] = 1
-                return CommitReply(
-                    write: WriteReply(
-                        path: grant.path, version: 1, size: request.size, checksum: request.checksum, n: 3,
-                        k: request.made.count, replicas: request.made, created: isNew),
-                    label: BlobLabel(
-                        file: FileID(42), parent: grant.parent, name: grant.name, rev: 1, n: 3,
-                        attributes: grant.attributes))
-            }
+            CommitReply(
+                writes: request.writes.map { write in
+                    do {
+                        return CommitReply.Item(done: try Self.commit(write, keys, box))
+                    } catch {
+                        return CommitReply.Item(error: error as? BrimError ?? BrimError(.internal, "\(error)"))
+                    }
+                })
         }
         server = BrimServer(label: "master", host: "127.0.0.1", port: 0, router: router, logger: quiet())
+    }
+    private static func commit(
+        _ write: CommitRequest.Item, _ keys: SwarmKeys, _ box: MutexBox<State>
+    ) throws -> Committed {
+        let grant = try keys.verify(write.token).write
+        return try box.withLock { state in
+            state.commits.append(write)
+            if let error = state.commitError { throw error }
+            guard let grant else { throw BrimError(.denied, "no grant") }
+            let isNew = state.versions[grant.blob] == nil
+            state.versions[grant.blob] = 1
+            return Committed(
+                write: WriteReply(
+                    path: grant.path, version: 1, size: write.size, checksum: write.checksum, n: 3,
+                    k: write.made.count, replicas: write.made, created: isNew),
+                label: BlobLabel(
+                    file: FileID(42), parent: grant.parent, name: grant.name, rev: 1, n: 3,
+                    attributes: grant.attributes))
+        }
     }
 }

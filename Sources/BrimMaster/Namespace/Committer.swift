@@ -28,17 +28,26 @@ actor Committer: Service {
         self.views = views
     }
 
-    /// Returns when the write is durable in MongoDB. Throws what made it fail; `CancellationError` when the task is
-    /// cancelled: then the write may be entered all the same.
-    func commit(_ write: BlobCommit) async throws -> CommitOutcome {
+    /// Returns when each of the writes is durable in MongoDB or has failed, with one outcome per write. Throws
+    /// `.unavailable`, and `CancellationError` when the task is cancelled: then they may be entered all the same.
+    func commit(_ writes: [BlobCommit]) async throws -> [Result<CommitOutcome, any Error>] {
         guard !closed else { throw BrimError(.unavailable, "this master is stopping", advice: "Try another one") }
-        guard waiting.count < Self.queue else {
+        guard waiting.count + writes.count <= Self.queue else {
             throw BrimError(.unavailable, "\(Self.queue) commits are waiting already", advice: "Try again in a moment")
         }
-        let item = Waiting(write: write)
-        waiting.append(item)
+        let items = writes.map { Waiting(write: $0) }
+        waiting += items
         wakeup.yield()
-        return try await item.reply.get()
+        var outcomes: [Result<CommitOutcome, any Error>] = []
+        for item in items {
+            do {
+                outcomes.append(.success(try await item.reply.get()))
+            } catch {
+                try Task.checkCancellation()
+                outcomes.append(.failure(error))
+            }
+        }
+        return outcomes
     }
 
     func run() async throws {

@@ -23,18 +23,33 @@ struct WriteDesk: Sendable {
     let removed: Bell
     var clock: any BrimClock = SystemClock()
 
+    /// Grants writes one after the other; an answer for each. Their places are looked up together.
+    func grant(_ requests: [WriteRequest], writerHost: String?) async throws -> [WritesReply.Item] {
+        let places = try await namespace.places(
+            of: requests.filter { $0.replaces == nil && (try? check($0)) != nil }.map(\.path))
+        var items: [WritesReply.Item] = []
+        for request in requests {
+            do {
+                items.append(try await grant(request, at: places[request.path]?.get(), writerHost: writerHost))
+            } catch let error as BrimError {
+                items.append(WritesReply.Item(error: error))
+            }
+        }
+        return items
+    }
+
     /// Chooses targets for a write and returns the URL to send its bytes to. Makes missing parents. Throws `.isDirectory`,
     /// `.precondition`, `.full`, `.unavailable`, `.invalid`, `.conflict`.
-    func grant(_ request: WriteRequest, writerHost: String?) async throws -> WritesReply.Item {
+    func grant(
+        _ request: WriteRequest, at known: NamespaceService.Place? = nil, writerHost: String?
+    ) async throws -> WritesReply.Item {
         try check(request)
         if let former = request.replaces, let done = try await settle(former, of: request.path) {
             return WritesReply.Item(done: done)
         }
-        guard let name = request.path.name, let parentPath = request.path.parent else {
-            throw NamespaceService.isDirectory(request.path)
-        }
-        let parent = try await namespace.ensureDirectory(parentPath)
-        let present = try await store.entry(at: EntryPlace(parent: parent.id, name: name))
+        guard let name = request.path.name else { throw NamespaceService.isDirectory(request.path) }
+        let place = if let known { known } else { try await namespace.place(of: request.path) }
+        let (parent, present) = (place.parent, place.present)
         try checkPresent(present, request)
         let n = request.n ?? present?.content?.n ?? settings.copies
         let id = ids.request()
@@ -75,41 +90,58 @@ struct WriteDesk: Sendable {
         return WriteReply(path: grant.path, content, created: content.version == 1)
     }
 
-    /// Enters a write whose blob is durable on all its targets. Idempotent by the grant's request id.
-    func commit(_ request: CommitRequest) async throws -> CommitReply {
-        let claims = try keys.verify(request.token)
-        guard let grant = claims.write else {
-            throw BrimError(.denied, "the token does not allow a write")
+    /// Enters writes whose blobs are durable on all their targets; one outcome for each. Idempotent by the grants' request
+    /// ids.
+    func commit(_ writes: [CommitRequest.Item]) async throws -> [CommitReply.Item] {
+        let accepted = writes.map { write in Result { try accept(write) } }
+        let commits = accepted.compactMap { try? $0.get() }
+        var outcomes = try await committer.commit(commits.map(\.commit))[...]
+        return accepted.map { accepted in
+            do {
+                let (grant, _) = try accepted.get()
+                guard let outcome = outcomes.popFirst() else {
+                    throw BrimError(.internal, "a commit came to nothing")
+                }
+                return CommitReply.Item(done: try committed(grant, outcome))
+            } catch {
+                return CommitReply.Item(
+                    error: error as? BrimError ?? BrimError(.internal, "the commit failed: \(error)"))
+            }
         }
-        guard Set(request.made) == Set(grant.targets.map(\.server)) else {
-            throw BrimError(.invalid, "the write did not reach all its targets", advice: "Send it again")
-        }
-        guard request.size >= 0, request.size <= Limits.blobBytes, grant.size.map({ $0 == request.size }) ?? true else {
-            throw BrimError(
-                .invalid, "\(request.size) bytes arrived where \(grant.size ?? 0) were announced",
-                advice: "Send it again")
-        }
-        let outcome = try await entered(
-            grant,
-            BlobCommit(
-                request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
-                size: request.size, checksum: request.checksum, replicas: request.made, mode: grant.mode,
-                modified: grant.modified ?? clock.timestamp, explicitN: grant.n, defaultN: settings.copies,
-                attributes: grant.attributes, precondition: Precondition(grant.ifMatch)))
-        let entry = outcome.entry
-        guard let content = entry.content else { throw BrimError(.internal, "a file without content was committed") }
-        changed.ring()
-        if !outcome.created { removed.ring() }
-        return CommitReply(
-            write: WriteReply(path: grant.path, content, created: outcome.created), label: try BlobLabel(entry: entry))
     }
 
-    /// Commits; the room held for the write is free again unless it may still be asked for.
-    private func entered(_ grant: WriteGrant, _ commit: BlobCommit) async throws -> CommitOutcome {
+    private func accept(_ write: CommitRequest.Item) throws -> (grant: WriteGrant, commit: BlobCommit) {
+        guard let grant = try keys.verify(write.token).write else {
+            throw BrimError(.denied, "the token does not allow a write")
+        }
+        guard Set(write.made) == Set(grant.targets.map(\.server)) else {
+            throw BrimError(.invalid, "the write did not reach all its targets", advice: "Send it again")
+        }
+        guard write.size >= 0, write.size <= Limits.blobBytes, grant.size.map({ $0 == write.size }) ?? true else {
+            throw BrimError(
+                .invalid, "\(write.size) bytes arrived where \(grant.size ?? 0) were announced",
+                advice: "Send it again")
+        }
+        let commit = BlobCommit(
+            request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
+            size: write.size, checksum: write.checksum, replicas: write.made, mode: grant.mode,
+            modified: grant.modified ?? clock.timestamp, explicitN: grant.n, defaultN: settings.copies,
+            attributes: grant.attributes, precondition: Precondition(grant.ifMatch))
+        return (grant, commit)
+    }
+
+    /// What the writer is told; the room held for the write is free again unless it may still be asked for.
+    private func committed(_ grant: WriteGrant, _ outcome: Result<CommitOutcome, any Error>) throws -> Committed {
         do {
-            let outcome = try await committer.commit(commit)
+            let (entry, created) = try (outcome.get().entry, outcome.get().created)
             room.ended(grant.request)
-            return outcome
+            guard let content = entry.content else {
+                throw BrimError(.internal, "a file without content was committed")
+            }
+            changed.ring()
+            if !created { removed.ring() }
+            return Committed(
+                write: WriteReply(path: grant.path, content, created: created), label: try BlobLabel(entry: entry))
         } catch let error as BrimError {
             if !error.retryable { room.ended(grant.request) }
             throw error

@@ -82,14 +82,7 @@ struct NamespaceRoutes: Sendable {
         let body = try await request.decodeJSON(WritesRequest.self)
         try checkBatch(body.writes.count)
         for write in body.writes { try context.requireWrite(write.path) }
-        var items: [WritesReply.Item] = []
-        for write in body.writes {
-            do {
-                items.append(try await writes.grant(write, writerHost: context.remoteHost))
-            } catch let error as BrimError {
-                items.append(WritesReply.Item(error: error))
-            }
-        }
+        let items = try await writes.grant(body.writes, writerHost: context.remoteHost)
         return try jsonResponse(WritesReply(writes: items))
     }
 

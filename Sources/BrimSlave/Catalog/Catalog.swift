@@ -7,6 +7,8 @@ import GRDB
 final class Catalog: Sendable {
     private let pool: DatabasePool
     private let committer: Committer
+    /// What can be served without asking the database.
+    let small = SmallBlobs()
 
     /// Opens or makes the catalog. Blocks. Throws `.unsupported` for one of a newer version, `.io`.
     init(path: String, health: DiskHealth) throws {
@@ -60,7 +62,9 @@ final class Catalog: Sendable {
     /// Takes blobs off the list, or only those of them that are pending. Answers those that were on it, with their sizes.
     func remove(_ blobs: [BlobID], onlyPending: Bool = false) async throws -> [BlobID: Int64] {
         guard !blobs.isEmpty else { return [:] }
-        return try await committer.commit { try Self.remove(blobs, onlyPending: onlyPending, from: $0) }
+        let removed = try await committer.commit { try Self.remove(blobs, onlyPending: onlyPending, from: $0) }
+        small.forget(removed.keys)
+        return removed
     }
 
     private static func remove(
@@ -84,14 +88,18 @@ final class Catalog: Sendable {
     func row(
         _ blob: BlobID, blocks: @Sendable @escaping (Int64) -> Range<Int>
     ) async throws -> (row: CatalogRow, sums: [UInt32])? {
-        try await pool.read { database in
+        let removals = small.removals
+        let found = try await pool.read { database -> (row: CatalogRow, sums: [UInt32])? in
             guard let row = try Self.row(blob, in: database) else { return nil }
+            if row.size <= Limits.blockBytes { return (row, row.size > 0 ? [row.checksum.crc32c] : []) }
             let wanted = blocks(row.size)
             let statement = try database.cachedStatement(sql: "SELECT substr(sums, ?, ?) FROM blobs WHERE blob = ?")
             let bytes = try Data.fetchOne(
                 statement, arguments: [wanted.lowerBound * 4 + 1, wanted.count * 4, Data(blob.bytes)])
             return (row, BlockSums.decode(bytes ?? Data()))
         }
+        if let found { small.note(found.row, unlessRemovedSince: removals) }
+        return found
     }
 
     private static func row(_ blob: BlobID, in database: Database) throws -> CatalogRow? {
@@ -163,7 +171,7 @@ final class Catalog: Sendable {
     func carryOut(
         term: Int64, sequences: [Int64], forgetBelow oldest: Int64, evicting blobs: [BlobID]
     ) async throws -> [BlobID: Int64] {
-        try await committer.commit { database in
+        let removed = try await committer.commit { database in
             let known = try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE key = 'term'") ?? 0
             if term > known {
                 try database.execute(sql: "DELETE FROM orders")
@@ -177,5 +185,7 @@ final class Catalog: Sendable {
             }
             return try Self.remove(blobs, from: database)
         }
+        small.forget(removed.keys)
+        return removed
     }
 }

@@ -22,11 +22,16 @@ enum CatalogSchema {
         return migrator
     }
 
+    /// Of each connection; the kernel's cache has the rest.
+    private static let cacheKibibytes = 512
+
     static func open(_ path: String) throws -> DatabasePool {
         var configuration = Configuration()
         configuration.label = "brim.catalog"
         configuration.maximumReaderCount = 4
-        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        configuration.prepareDatabase {
+            try $0.execute(sql: "PRAGMA synchronous = FULL; PRAGMA cache_size = -\(Self.cacheKibibytes)")
+        }
         let pool = try DatabasePool(path: path, configuration: configuration)
         let migrator = migrator()
         guard try pool.read({ try !migrator.hasBeenSuperseded($0) }) else {

@@ -1,4 +1,5 @@
 import BrimModel
+import CLinux
 import Foundation
 import NIOCore
 import Synchronization
@@ -8,8 +9,8 @@ final class BlobStore: Sendable {
     let directory: DataDirectory
     let io: BlockingIO
     let health: DiskHealth
-    /// Directories below `blobs/` whose entries are known to be durable, as `ab` and `ab/cd`.
-    private let durable = Mutex<Set<String>>([])
+    /// Directories below `blobs/` that are known to be durable.
+    private let durable = Mutex(DirectorySet())
 
     init(directory: DataDirectory, io: BlockingIO, health: DiskHealth) {
         self.directory = directory
@@ -19,8 +20,9 @@ final class BlobStore: Sendable {
 
     /// In `ab/cd`, the id's last two bytes: the first are a clock and would put a whole day into one directory.
     func path(of blob: BlobID) -> String {
-        let digits = blob.description.suffix(4)
-        return "\(directory.blobs)/\(digits.prefix(2))/\(digits.suffix(2))/\(blob)"
+        let name = blob.description
+        let digits = name.utf8.suffix(4)
+        return "\(directory.blobs)/\(Substring(digits.prefix(2)))/\(Substring(digits.suffix(2)))/\(name)"
     }
 
     /// Empties `incoming/` and syncs the directories that are there. Blocks.
@@ -29,10 +31,12 @@ final class BlobStore: Sendable {
         let outer = try folders(in: directory.blobs)
         for name in outer { try POSIX.syncDirectory(directory.blobs + "/" + name) }
         try POSIX.syncDirectory(directory.blobs)
-        durable.withLock { $0.formUnion(outer) }
         for name in outer {
-            let inner = try folders(in: directory.blobs + "/" + name).map { "\(name)/\($0)" }
-            durable.withLock { $0.formUnion(inner) }
+            let inner = try folders(in: directory.blobs + "/" + name)
+            durable.withLock { durable in
+                durable.insert(name)
+                for folder in inner { durable.insert(name + folder) }
+            }
         }
     }
 
@@ -76,24 +80,37 @@ final class BlobStore: Sendable {
         return IncomingBlob(store: self, blob: blob, path: "\(directory.incoming)/\(blob).\(random)")
     }
 
-    /// Gives a synced file its place, durably. Blocks. Throws `.io`, `.full`.
-    func install(_ path: String, as blob: BlobID) throws {
+    /// Gives a synced file its place, durably. Blocks. Throws `.io`, `.full`, and where it must be `new` `.exists` when
+    /// the blob is there already; nobody else may be receiving it.
+    func install(_ path: String, as blob: BlobID, new: Bool) throws {
         try health.watch {
-            let digits = blob.description.suffix(4)
-            let outer = String(digits.prefix(2))
+            if new, try POSIX.status(self.path(of: blob)) != nil {
+                throw BrimError(.exists, "the blob \(blob) is here already")
+            }
+            let digits = String(blob.description.suffix(4))
+            let outer = "\(directory.blobs)/\(digits.prefix(2))"
             let inner = "\(outer)/\(digits.suffix(2))"
-            try makeDurable(outer, in: directory.blobs)
-            try makeDurable(inner, in: directory.blobs + "/" + outer)
+            try makeDurable(outer, named: String(digits.prefix(2)), in: directory.blobs)
+            try makeDurable(inner, named: digits, in: outer)
             try POSIX.rename(path, self.path(of: blob))
-            try POSIX.syncDirectory(directory.blobs + "/" + inner)
+            try POSIX.syncDirectory(inner)
         }
     }
 
-    private func makeDurable(_ name: String, in parent: String) throws {
-        guard durable.withLock({ !$0.contains(name) }) else { return }
-        try POSIX.makeDirectory(directory.blobs + "/" + name)
+    private func makeDurable(_ path: String, named digits: String, in parent: String) throws {
+        guard durable.withLock({ !$0.contains(digits) }) else { return }
+        try POSIX.makeDirectory(path)
         try POSIX.syncDirectory(parent)
-        durable.withLock { _ = $0.insert(name) }
+        durable.withLock { $0.insert(digits) }
+    }
+
+    /// The first `count` bytes of a blob if the kernel has them in memory. Never waits for the disk.
+    func cached(_ blob: BlobID, count: Int) -> ByteBuffer? {
+        var bytes = ByteBufferAllocator().buffer(capacity: count)
+        let read = bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+            max(0, brim_read_cached(path(of: blob), space.baseAddress, count))
+        }
+        return read == count ? bytes : nil
     }
 
     /// Opens a blob to be read; nil when it is not there.
@@ -143,5 +160,21 @@ final class BlobStore: Sendable {
             try POSIX.syncDirectory(folder)
             return true
         }
+    }
+}
+
+/// Some of the 256 directories `ab` and the 65,536 directories `ab/cd`, each named by its two or four digits.
+private struct DirectorySet: Sendable {
+    private var outer = [Bool](repeating: false, count: 1 << 8)
+    private var inner = [Bool](repeating: false, count: 1 << 16)
+
+    func contains(_ digits: String) -> Bool {
+        guard let index = Int(digits, radix: 16) else { return false }
+        return digits.utf8.count == 2 ? outer[index] : inner[index]
+    }
+
+    mutating func insert(_ digits: String) {
+        guard let index = Int(digits, radix: 16) else { return }
+        if digits.utf8.count == 2 { outer[index] = true } else { inner[index] = true }
     }
 }

@@ -47,8 +47,9 @@ struct IncomingBlob: Sendable {
         return Int64(full.readableBytes)
     }
 
-    /// Makes the blob durable in its place. Afterwards its row may be entered.
-    mutating func install() async throws {
+    /// Makes the blob durable in its place. Afterwards its row may be entered. Throws `.io`, `.full`, and where it must be
+    /// `new` `.exists` when it is there already.
+    mutating func install(new: Bool = false) async throws {
         let (rest, offset, path, store, known, blob) = (buffer, written, path, store, file, blob)
         buffer = ByteBuffer()
         try await store.io.run {
@@ -56,7 +57,7 @@ struct IncomingBlob: Sendable {
                 let file = try Self.write(rest, at: offset, to: known, path: path)
                 try POSIX.sync(file)
             }
-            try store.install(path, as: blob)
+            try store.install(path, as: blob, new: new)
         }
         file = nil
     }

@@ -17,6 +17,8 @@ final class Confirmations: Service {
     static let limit = 65_536
     /// Confirmations in one request.
     static let batch = 1000
+    /// Commits are confirmed together for so long. There is no hurry: it only spares asking about them much later.
+    private static let gathering = Duration.milliseconds(250)
 
     private let catalog: Catalog
     private let peers: PeerClient
@@ -48,8 +50,7 @@ final class Confirmations: Service {
         await withGracefulShutdownHandler {
             while !Task.isCancelled {
                 await signal.wait()
-                // Commits that arrive together are confirmed together.
-                if !Task.isShuttingDownGracefully { try? await Task.sleep(for: .milliseconds(20)) }
+                if !Task.isShuttingDownGracefully { try? await Task.sleep(for: Self.gathering) }
                 await flush()
                 if Task.isShuttingDownGracefully { return }
             }

@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOFoundationCompat
+import NIOHTTP1
 
 /// `PUT /v1/blobs/ID`: one target of a chain of servers that store a blob. The first of them has it committed.
 struct Uploads: Sendable {
@@ -89,6 +90,9 @@ struct Uploads: Sendable {
 
     /// Stores the body here and on all targets that follow. Nothing remains here when this throws.
     private func receive(_ ticket: Ticket, _ body: RequestBody) async throws -> Received {
+        if let size = ticket.size, size <= IncomingBlob.chunk, let reservation = try await reserveSmall(ticket, size) {
+            return try await receiveSmall(ticket, body, reservation)
+        }
         let known = try await node.catalog.row(ticket.grant.blob)
         let reservation = known == nil ? try await node.reserve(ticket.size ?? 0) : nil
         guard let next = ticket.next else {
@@ -108,16 +112,77 @@ struct Uploads: Sendable {
             throw error
         }
         do {
-            let reply = try await forwarded
-            guard reply.size == sums.size, reply.checksum == sums.checksum else {
-                throw BrimError(
-                    .unavailable, "\(next.server) received other bytes than were sent", advice: "Try again")
-            }
-            return Received(size: sums.size, checksum: sums.checksum, made: [node.name] + reply.made)
+            return try received(sums, by: next, try await forwarded)
         } catch {
             if known == nil { try await node.remove([ticket.grant.blob], onlyPending: true) }
             throw error
         }
+    }
+
+    /// Room for a small blob, before it is known whether it is here; nil when there is none and it is.
+    private func reserveSmall(_ ticket: Ticket, _ size: Int64) async throws -> Reservation? {
+        do {
+            return try await node.reserve(size)
+        } catch let error as BrimError where error.code == .full {
+            guard try await node.catalog.row(ticket.grant.blob) != nil else { throw error }
+            return nil
+        }
+    }
+
+    /// Receives a small blob whole, passes it on in one piece, and stores it while the next target does.
+    private func receiveSmall(
+        _ ticket: Ticket, _ body: RequestBody, _ reservation: Reservation
+    ) async throws -> Received {
+        var bytes = ByteBuffer()
+        for try await part in body {
+            try check(Int64(bytes.readableBytes + part.readableBytes), ticket)
+            bytes.writeImmutableBuffer(part)
+        }
+        var sums = BlobSummer()
+        bytes.withUnsafeReadableBytes { sums.update($0) }
+        try checkEnd(sums, ticket)
+        guard let next = ticket.next else {
+            _ = try await storeSmall(ticket, bytes, sums, reservation)
+            return Received(size: sums.size, checksum: sums.checksum, made: [node.name])
+        }
+        async let forwarded = forward(ticket, to: next, bytes)
+        let isNew = try await storeSmall(ticket, bytes, sums, reservation)
+        do {
+            return try received(sums, by: next, try await forwarded)
+        } catch {
+            if isNew { try await node.remove([ticket.grant.blob], onlyPending: true) }
+            throw error
+        }
+    }
+
+    /// False when the blob was here already, with the same bytes.
+    private func storeSmall(
+        _ ticket: Ticket, _ bytes: ByteBuffer, _ sums: BlobSummer, _ reservation: Reservation
+    ) async throws -> Bool {
+        var incoming = node.store.receive(ticket.grant.blob)
+        do {
+            reservation.wrote(try await incoming.append(bytes))
+            try await node.enter(&incoming, reservation, label: label(ticket.grant), new: true)
+            return true
+        } catch let error as BrimError where error.code == .exists {
+            await incoming.discard()
+            reservation.release()
+            guard let known = try await node.catalog.row(ticket.grant.blob) else {
+                throw BrimError(.unavailable, "the blob is just being removed here", advice: "Send it again")
+            }
+            try await compare(sums, with: known)
+            return false
+        } catch {
+            await incoming.discard()
+            throw error
+        }
+    }
+
+    private func received(_ sums: BlobSummer, by next: Peer, _ reply: ChainReply) throws -> Received {
+        guard reply.size == sums.size, reply.checksum == sums.checksum else {
+            throw BrimError(.unavailable, "\(next.server) received other bytes than were sent", advice: "Try again")
+        }
+        return Received(size: sums.size, checksum: sums.checksum, made: [node.name] + reply.made)
     }
 
     private struct NextTargetGone: Error {}
@@ -198,14 +263,32 @@ struct Uploads: Sendable {
     /// Streams the blob on. Throws `.full` when a later target is, else `.unavailable`, naming the target.
     private func forward(_ ticket: Ticket, to next: Peer, _ pipe: BytePipe) async throws -> ChainReply {
         defer { pipe.close() }
+        return try await forward(ticket, to: next) { url, headers in
+            try await node.peers.upload(
+                url, length: ticket.size, headers: headers, body: pipe, token: ticket.token,
+                idle: node.configuration.transferIdle)
+        }
+    }
+
+    /// Sends a small blob on. Throws as the other.
+    private func forward(_ ticket: Ticket, to next: Peer, _ bytes: ByteBuffer) async throws -> ChainReply {
+        try await forward(ticket, to: next) { url, headers in
+            try await node.peers.exchange(
+                .PUT, url, headers: HTTPHeaders(headers), body: bytes, token: ticket.token,
+                deadline: node.configuration.transferIdle)
+        }
+    }
+
+    private func forward(
+        _ ticket: Ticket, to next: Peer,
+        _ send: (_ url: String, _ headers: [(String, String)]) async throws -> (status: Int, body: ByteBuffer)
+    ) async throws -> ChainReply {
         var headers = [
             (BrimHeader.brimHop.rawValue, String(ticket.hop + 1)), ("content-type", "application/octet-stream"),
         ]
         if let checksum = ticket.checksum { headers.append((BrimHeader.brimChecksum.rawValue, "\(checksum)")) }
         do {
-            let (status, body) = try await node.peers.upload(
-                "http://\(next.address)/v1/blobs/\(ticket.grant.blob)", length: ticket.size, headers: headers,
-                body: pipe, token: ticket.token, idle: node.configuration.transferIdle)
+            let (status, body) = try await send("http://\(next.address)/v1/blobs/\(ticket.grant.blob)", headers)
             if status == 201 { return try BrimJSON.decoder().decode(ChainReply.self, from: body) }
             let error = try? BrimJSON.decoder().decode(BrimError.self, from: body)
             throw error ?? BrimError(.init(httpStatus: status), "it answered \(status)")
@@ -221,17 +304,15 @@ struct Uploads: Sendable {
 extension Uploads {
     /// Asks a master to enter the blob. Throws its refusal, after the blob has been dropped here; `.unavailable` when no
     /// master says in time what came of it: then the blob stays until one does.
-    private func commit(_ ticket: Ticket, _ received: Received) async throws -> CommitReply {
+    private func commit(_ ticket: Ticket, _ received: Received) async throws -> Committed {
         let blob = ticket.grant.blob
-        let request = CommitRequest(
-            name: node.name, id: node.id, token: ticket.token, size: received.size, checksum: received.checksum,
-            made: received.made)
+        let item = CommitRequest.Item(
+            token: ticket.token, size: received.size, checksum: received.checksum, made: received.made)
         let deadline = ContinuousClock.now + node.configuration.commitPatience
         var backoff = Backoff(from: .milliseconds(100), to: .seconds(1))
         while true {
             do {
-                let reply = try await node.masters.call(
-                    "commit", request, first: ticket.grant.master, deadline: .seconds(5), as: CommitReply.self)
+                let reply = try await node.commits.commit(item, first: ticket.grant.master)
                 node.confirmations.add(blob, reply.label, others: Array(ticket.grant.targets.dropFirst()))
                 return reply
             } catch let error as BrimError where error.isUndecided {

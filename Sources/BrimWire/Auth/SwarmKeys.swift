@@ -19,6 +19,8 @@ public final class SwarmKeys: Sendable {
     private let tokenKey: SymmetricKey
     private let seconds: @Sendable () -> Int64
     private let verified = Mutex(TokenCache(limit: WireLimits.cachedTokens))
+    /// Leave to write that was given here, and soon comes back to be committed.
+    private let granted = Mutex(TokenCache(limit: WireLimits.grantedTokens))
     private let nodeTokens = Mutex<[String: (token: String, expires: Int64)]>([:])
 
     /// Derives the keys; takes some tens of milliseconds. Throws `.invalid` for an empty password.
@@ -58,19 +60,21 @@ public final class SwarmKeys: Sendable {
             throw BrimError(.internal, "a token cannot be encoded: \(error)")
         }
         let text = "\(Self.header).\(Base64URL.encode(body))"
-        return
-            "\(text).\(Base64URL.encode(Data(HMAC<SHA256>.authenticationCode(for: Data(text.utf8), using: tokenKey))))"
+        let signature = HMAC<SHA256>.authenticationCode(for: Data(text.utf8), using: tokenKey)
+        let token = "\(text).\(Base64URL.encode(Array(signature)))"
+        if claims.write != nil { granted.withLock { $0[token] = claims } }
+        return token
     }
 
     /// What a token says, after its signature and its expiry (± `Limits.clockSkewSeconds`) were checked. Throws
     /// `.unauthorized` with the reason.
     public func verify(_ token: String) throws -> TokenClaims {
         let claims: TokenClaims
-        if let known = verified.withLock({ $0[token] }) {
+        if let known = verified.withLock({ $0[token] }) ?? granted.withLock({ $0[token] }) {
             claims = known
         } else {
             claims = try check(token)
-            // Leave to write is shown to each server once, and there may be thousands a second.
+            // Leave to write is shown to each slave once, and there may be thousands a second.
             if claims.write == nil { verified.withLock { $0[token] = claims } }
         }
         guard seconds() <= claims.expires + Int64(Limits.clockSkewSeconds) else {

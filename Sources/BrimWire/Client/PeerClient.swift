@@ -12,6 +12,8 @@ import Synchronization
 /// connections. Redirects are not followed.
 public final class PeerClient: Sendable {
     private let logger: Logger
+    private let connections = PeerConnections()
+    /// For bodies that are streams.
     private let client: HTTPClient
     /// Clients whose downloads give up after so much silence. Few different limits are in use.
     private let downloaders = Mutex<[Duration: HTTPClient]>([:])
@@ -24,6 +26,7 @@ public final class PeerClient: Sendable {
 
     deinit {
         // Does nothing after `shutdown()`; lets nobody who forgot it leak connections.
+        connections.close()
         for client in downloaders.withLock({ Array($0.values) }) + [client] {
             client.shutdown(queue: .global()) { _ in }
         }
@@ -31,6 +34,7 @@ public final class PeerClient: Sendable {
 
     /// Ends all connections; calls under way fail.
     public func shutdown() async {
+        for closed in connections.close() { try? await closed.get() }
         for client in downloaders.withLock({ Array($0.values) }) + [client] {
             do {
                 try await client.shutdown()
@@ -49,32 +53,72 @@ public final class PeerClient: Sendable {
         _ method: HTTPMethod, _ url: String, body: (any Encodable & Sendable)? = nil, token: String?,
         deadline: Duration = .seconds(10), as: Reply.Type
     ) async throws -> Reply {
-        let peer = Self.peer(of: url)
-        var request = Self.request(method, url, headers: [("accept", "application/json")], token: token)
+        var headers = HTTPHeaders([("accept", "application/json")])
+        var bytes: ByteBuffer?
         if let body {
             do {
-                request.body = .bytes(ByteBuffer(data: try BrimJSON.encoder().encode(body)))
+                bytes = ByteBuffer(data: try BrimJSON.encoder().encode(body))
             } catch {
                 throw BrimError(.internal, "a request cannot be encoded: \(error)")
             }
-            request.headers.replaceOrAdd(name: "content-type", value: "application/json")
+            headers.add(name: "content-type", value: "application/json")
         }
-        let (status, bytes) = try await withDeadline(deadline, of: peer) { [request] in
-            do {
-                return try await self.exchange(request)
-            } catch  where Self.mayRepeat(method, after: error) {
-                self.logger.debug("connection broke, asking again", metadata: ["peer": "\(peer)"])
-                return try await self.exchange(request)
-            }
-        }
-        guard (200..<300).contains(status) else { throw Self.refusal(status, bytes, peer: peer) }
+        let (status, answer) = try await exchange(
+            method, url, headers: headers, body: bytes, token: token, deadline: deadline)
+        let peer = Self.peer(of: url)
+        guard (200..<300).contains(status) else { throw Self.refusal(status, answer, peer: peer) }
         do {
             // Some answer "no content" where nothing is to be said.
             return try BrimJSON.decoder().decode(
-                Reply.self, from: bytes.readableBytes > 0 ? Data(buffer: bytes) : Data("{}".utf8))
+                Reply.self, from: answer.readableBytes > 0 ? Data(buffer: answer) : Data("{}".utf8))
         } catch {
             throw BrimError(.internal, "the reply of \(peer) is not understood: \(error)", advice: "Compare versions")
         }
+    }
+
+    /// Sends a request whose body is at hand and returns the answer, whatever its status. Throws and repeats as `call`.
+    public func exchange(
+        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders = [:], body: ByteBuffer? = nil, token: String?,
+        deadline: Duration
+    ) async throws -> (status: Int, body: ByteBuffer) {
+        let peer = Self.peer(of: url)
+        do {
+            let (address, head) = try Self.head(
+                method, url, headers: headers, length: body?.readableBytes, token: token)
+            let (end, timeout) = (NIODeadline.now() + TimeAmount(deadline), Self.timeout(deadline, of: peer))
+            let reply: PeerReply
+            do {
+                reply = try await connections.exchange(head, body: body, with: address, deadline: end, timeout: timeout)
+            } catch  where Self.mayRepeat(method, after: error) {
+                logger.debug("connection broke, asking again", metadata: ["peer": "\(peer)"])
+                reply = try await connections.exchange(head, body: body, with: address, deadline: end, timeout: timeout)
+            }
+            return (reply.status, reply.body)
+        } catch {
+            throw Self.describe(error, peer: peer)
+        }
+    }
+
+    /// Where `http://HOST:PORT/TARGET` leads, and the head of a request for it.
+    private static func head(
+        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, length: Int?, token: String?
+    ) throws -> (HostPort, HTTPRequestHead) {
+        let scheme = "http://"
+        guard url.hasPrefix(scheme) else { throw HTTPClientError.invalidURL }
+        let rest = url.dropFirst(scheme.utf8.count)
+        let host = rest.prefix { $0 != "/" && $0 != "?" }
+        guard !host.isEmpty else { throw HTTPClientError.emptyHost }
+        let target = rest[host.endIndex...]
+        var headers = headers
+        headers.add(name: "host", value: String(host))
+        headers.add(name: "user-agent", value: "BrimFS")
+        if let token { headers.add(name: "authorization", value: "Bearer \(token)") }
+        if let length = length ?? (method == .GET || method == .HEAD ? nil : 0) {
+            headers.add(name: "content-length", value: String(length))
+        }
+        let address = try HostPort(parsing: String(host), defaultHost: "", defaultPort: 80)
+        let uri = target.hasPrefix("/") ? String(target) : "/" + target
+        return (address, HTTPRequestHead(version: .http1_1, method: method, uri: uri, headers: headers))
     }
 
     /// Sends a body as a stream (PUT) and returns the answer, whatever its status.
@@ -94,7 +138,7 @@ public final class PeerClient: Sendable {
             WatchedBody(base: body, progress: progress), length: length.map { .known($0) } ?? .unknown)
         do {
             return try await withThrowingTaskGroup(of: (status: Int, body: ByteBuffer).self) { [request] group in
-                group.addTask { try await self.exchange(request) }
+                group.addTask { try await self.stream(request) }
                 group.addTask {
                     try await progress.waitUntilIdle(for: idle)
                     throw Self.timeout(idle, of: peer)
@@ -139,29 +183,10 @@ public final class PeerClient: Sendable {
             body: Download.Body(base: response.body, peer: peer))
     }
 
-    /// One request and its whole answer.
-    private func exchange(_ request: HTTPClientRequest) async throws -> (status: Int, body: ByteBuffer) {
+    /// One request with a stream for a body and its whole answer.
+    private func stream(_ request: HTTPClientRequest) async throws -> (status: Int, body: ByteBuffer) {
         let response = try await client.execute(request, deadline: .distantFuture, logger: nil)
         return (Int(response.status.code), try await response.body.collect(upTo: WireLimits.replyBytes))
-    }
-
-    private func withDeadline<Value: Sendable>(
-        _ deadline: Duration, of peer: String, _ operation: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value {
-        do {
-            return try await withThrowingTaskGroup(of: Value.self) { group in
-                group.addTask(operation: operation)
-                group.addTask {
-                    try await Task.sleep(for: deadline)
-                    throw Self.timeout(deadline, of: peer)
-                }
-                defer { group.cancelAll() }
-                guard let value = try await group.next() else { throw CancellationError() }
-                return value
-            }
-        } catch {
-            throw Self.describe(error, peer: peer)
-        }
     }
 
     private func downloader(idle: Duration) -> HTTPClient {

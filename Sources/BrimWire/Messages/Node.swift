@@ -286,29 +286,47 @@ public struct CompletionsReply: Sendable, Codable {
     }
 }
 
-/// `POST /v1/node/commit` on a master, from the first target of a write. The reply is a `CommitReply`.
+/// `POST /v1/node/commit` on a master, from the first target of each of these writes. The reply is a `CommitReply`.
 public struct CommitRequest: Sendable, Codable {
+    /// A write whose blob is durable.
+    public struct Item: Sendable, Codable {
+        /// The write token of the upload: holds the `WriteGrant`.
+        public var token: String
+        public var size: Int64
+        public var checksum: Checksum
+        /// Targets on which the blob is durable.
+        public var made: [ServerName]
+        public init(token: String, size: Int64, checksum: Checksum, made: [ServerName]) {
+            self.token = token
+            self.size = size
+            self.checksum = checksum
+            self.made = made
+        }
+    }
     public var name: ServerName
     public var id: String
-    /// The write token of the upload: holds the `WriteGrant`.
-    public var token: String
-    public var size: Int64
-    public var checksum: Checksum
-    /// Targets on which the blob is durable.
-    public var made: [ServerName]
-    public init(
-        name: ServerName, id: String, token: String, size: Int64, checksum: Checksum, made: [ServerName]
-    ) {
+    public var writes: [Item]
+    public init(name: ServerName, id: String, writes: [Item]) {
         self.name = name
         self.id = id
-        self.token = token
-        self.size = size
-        self.checksum = checksum
-        self.made = made
+        self.writes = writes
     }
 }
 
+/// One outcome per write, in order: what was committed, or the error.
 public struct CommitReply: Sendable, Codable {
+    public struct Item: Sendable, Codable {
+        public var done: Committed?
+        public var error: BrimError?
+        public init(done: Committed) { self.done = done }
+        public init(error: BrimError) { self.error = error }
+    }
+    public var writes: [Item]
+    public init(writes: [Item]) { self.writes = writes }
+}
+
+/// A write that a master has entered.
+public struct Committed: Sendable, Codable {
     public var write: WriteReply
     /// For the catalog rows of all targets.
     public var label: BlobLabel

@@ -4,7 +4,8 @@ import NIOCore
 import Synchronization
 
 /// `HTTP1Channel` whose connections may be let go of before anybody handled them, as happens to those that are accepted
-/// in the moment when the server is cancelled. NIO ends the process for such a connection; here it is closed.
+/// in the moment when the server is cancelled. NIO ends the process for such a connection; here it is closed. Each is
+/// handled on its own event loop.
 struct AcceptedChannel: ServerChildChannel {
     /// A connection that `handle` comes to, or nobody.
     final class Value: ServerChildChannelValue {
@@ -23,12 +24,19 @@ struct AcceptedChannel: ServerChildChannel {
 
     let base: HTTP1Channel
 
+    /// How much is read at once: it grows with what arrives, so that few reads take in a large body.
+    private static let reads = AdaptiveRecvByteBufferAllocator(
+        minimum: 2048, initial: 8192, maximum: WireLimits.readBytes)
+
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        base.setup(channel: channel, logger: logger).map(Value.init)
+        channel.setOption(.recvAllocator, value: Self.reads)
+            .flatMap { base.setup(channel: channel, logger: logger) }.map(Value.init)
     }
 
     func handle(value: Value, logger: Logger) async {
         value.isHandled.store(true, ordering: .relaxed)
-        await base.handle(value: value.connection, logger: logger)
+        await withTaskExecutorPreference(EventLoopExecutor(value.channel.eventLoop)) {
+            await base.handle(value: value.connection, logger: logger)
+        }
     }
 }

@@ -95,9 +95,13 @@ struct Authenticator: RouterMiddleware {
     private func token(of request: Request) throws -> String? {
         if let token = try request.query("token") { return token }
         guard let header = request.headers[.authorization] else { return nil }
-        let words = header.split(separator: " ", maxSplits: 1)
+        // Tokens are long: by bytes, not by characters.
+        let space = UInt8(ascii: " ")
+        let scheme = header.utf8.prefix { $0 != space }
         // Another scheme is as good as a token that says nothing.
-        guard words.count == 2, words[0].lowercased() == "bearer" else { return "" }
-        return words[1].trimmingCharacters(in: .whitespaces)
+        guard scheme.count < header.utf8.count, Substring(scheme).lowercased() == "bearer" else { return "" }
+        var token = header.utf8[scheme.endIndex...].drop { $0 == space }
+        while token.last == space { token.removeLast() }
+        return String(Substring(token))
     }
 }

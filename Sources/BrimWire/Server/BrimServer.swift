@@ -15,6 +15,8 @@ public struct BrimServer: Service {
     private let host: String
     private let ports: [Int]
     private let responder: any HTTPResponder<BrimRequestContext>
+    private let failure: (@Sendable () async throws -> BrimError)?
+    private let watch = RequestWatch()
     private let logger: Logger
     private let port = Latch<Int>()
     /// `METHOD /path` of each route, sorted; in paths `:name` stands for a component and `**` for any number of them. Without
@@ -27,7 +29,7 @@ public struct BrimServer: Service {
     ///   - port: 0 takes any free one.
     ///   - fallbackPorts: whether the next free port is taken when this one is in use.
     ///   - router: all routes must have been added.
-    ///   - failure: runs beside each request and returns when what requests need is gone: they end with that error then.
+    ///   - failure: runs beside the requests and returns when what they need is gone: they end with that error then.
     public init(
         label: String, host: String, port: Int, fallbackPorts: Bool = false, router: Router<BrimRequestContext>,
         failure: (@Sendable () async throws -> BrimError)? = nil, logger: Logger
@@ -37,10 +39,11 @@ public struct BrimServer: Service {
         ports =
             fallbackPorts && port > 0 ? Array(port...max(port, min(port + WireLimits.portsTried - 1, 65535))) : [port]
         let answering = MethodResponder(base: router.buildResponder(), routes: router.routes)
-        if let failure {
-            responder = WatchedResponder(base: answering, failure: failure)
-        } else {
+        self.failure = failure
+        if failure == nil {
             responder = answering
+        } else {
+            responder = WatchedResponder(base: answering, watch: watch)
         }
         let all = Set(router.routes.map { "\($0.method) \($0.path)" })
         endpoints = all.filter { !all.contains($0 + "/**") }.sorted()
@@ -85,6 +88,7 @@ public struct BrimServer: Service {
             }, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
+            if let failure { group.addTask { try await watch.run(failure) } }
             group.addTask {
                 try await gracefulShutdown()
                 try await Task.sleep(for: .seconds(WireLimits.shutdownSeconds))

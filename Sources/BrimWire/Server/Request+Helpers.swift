@@ -41,13 +41,16 @@ extension Request {
     /// A `+` is a plus. Throws `.invalid` for what is not UTF-8.
     public func query(_ name: String) throws -> String? {
         guard let query = uri.query else { return nil }
+        let percent = UInt8(ascii: "%")
         for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let key = parts.first, let decoded = try? PercentEncoding.decode(key),
-                decoded.elementsEqual(name.utf8)
-            else { continue }
-            guard parts.count == 2 else { return "" }
-            guard let bytes = try? PercentEncoding.decode(parts[1]), let text = String(validating: bytes, as: UTF8.self)
+            let key = pair.prefix { $0 != UInt8(ascii: "=") }
+            let isWanted =
+                key.contains(percent)
+                ? (try? PercentEncoding.decode(key))?.elementsEqual(name.utf8) == true : key.elementsEqual(name.utf8)
+            guard isWanted else { continue }
+            let value = pair[key.endIndex...].dropFirst()
+            guard value.contains(percent) else { return String(Substring(value)) }
+            guard let bytes = try? PercentEncoding.decode(value), let text = String(validating: bytes, as: UTF8.self)
             else { throw BrimError(.invalid, "the parameter '\(name)' is not percent-encoded UTF-8") }
             return text
         }
