@@ -26,6 +26,9 @@ public struct Simulation: Sendable {
     private static let restLimit = 900
     /// Seconds for which nothing may be under way: longer than a recount waits.
     private static let restSeconds = 8
+    /// Seconds that pass in any case: room is held for so long for writers that never came, and the replicator looks
+    /// again every half minute.
+    private static let restLeast = 95
 
     private let keys: SwarmKeys
 
@@ -71,22 +74,24 @@ public struct Simulation: Sendable {
         world.scheduler.act { world.scrub() }
         var quiet = 0
         var unrest: String?
-        for _ in 0..<Self.restLimit where world.failure == nil {
+        for second in 0..<Self.restLimit where world.failure == nil {
             world.pass(.seconds(1))
             world.look()
             unrest = world.ask { await world.unrest() } ?? nil
             quiet = unrest == nil ? quiet + 1 : 0
-            if quiet == Self.restSeconds { return check(world) }
+            if quiet >= Self.restSeconds, second >= Self.restLeast { return check(world) }
         }
         let miscounted = world.ask { await world.snapshot() }?.miscounted ?? []
         world.fail("no rest: \(unrest ?? "not for long enough"); miscounted: \(miscounted)")
     }
 
     private func check(_ world: World) {
-        if let snapshot = world.ask({ await world.snapshot() }) { world.checkRest(snapshot) }
+        guard let snapshot = world.ask({ await world.snapshot() }) else { return }
+        world.checkRest(snapshot)
         guard world.failure == nil else { return }
+        defer { world.away.value = [] }
         let files = world.expectations.value.files.keys.sorted { $0.description < $1.description }
-        for path in files where !world.expectations.value.contents(path).contains(nil) {
+        for path in files where !world.expectations.value.contents(path).contains(nil) && world.isHeld(path, snapshot) {
             let isRead = Confined(false)
             let client = SimulatedClient(world: world, patience: 1)
             world.scheduler.act { client.start { isRead.value = try await $0.read(path) } }
@@ -97,6 +102,14 @@ public struct Simulation: Sendable {
 }
 
 extension World {
+    /// Whether a server that is there should have this file.
+    fileprivate func isHeld(_ path: BrimPath, _ snapshot: Snapshot) -> Bool {
+        // Without a server that is away no file is out of reach.
+        if away.value.isEmpty { return true }
+        let contents = expectations.value.contents(path)
+        return snapshot.files.contains { contents.contains(Content($0.content)) && $0.content.readable }
+    }
+
     /// Lets time pass, until a rule is broken or `isDone`.
     func pass(_ duration: Duration, isDone: () -> Bool = { false }) {
         scheduler.run(until: scheduler.now + duration.microseconds) { failure != nil || isDone() }

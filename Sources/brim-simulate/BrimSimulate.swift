@@ -31,6 +31,9 @@ struct BrimSimulate: ParsableCommand {
     @Option(help: "Break the engine in this way: \(Flaw.allCases.map(\.rawValue).joined(separator: ", ")).")
     var flaw: Flaw?
 
+    @Flag(help: "Stop at the first failure.")
+    var untilFailure = false
+
     @Flag(help: "Print what happens, with its time; for one seed.")
     var trace = false
 
@@ -53,7 +56,8 @@ struct BrimSimulate: ParsableCommand {
             Thread {
                 while let seed = queue.next() {
                     let reader: ((String) -> Void)? = trace ? { print($0) } : nil
-                    tally.add(simulation.run(seed: seed, steps: steps, flaw: flaw, reader: reader))
+                    let isKept = tally.add(simulation.run(seed: seed, steps: steps, flaw: flaw, reader: reader))
+                    if untilFailure, !isKept { queue.end() }
                 }
                 tally.ended()
             }

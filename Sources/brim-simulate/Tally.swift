@@ -8,6 +8,9 @@ final class SeedQueue: Sendable {
 
     init(_ range: SeedRange) { state = Mutex((range.first, range.last)) }
 
+    /// No more seeds are handed out.
+    func end() { state.withLock { $0.next = nil } }
+
     func next() -> UInt64? {
         state.withLock { state in
             guard let seed = state.next else { return nil }
@@ -32,7 +35,8 @@ final class Tally: Sendable {
 
     init(verbose: Bool) { self.verbose = verbose }
 
-    func add(_ outcome: Simulation.Outcome) {
+    /// Whether all rules were kept.
+    func add(_ outcome: Simulation.Outcome) -> Bool {
         state.withLock { state in
             state.runs += 1
             state.jobs += outcome.jobs
@@ -46,6 +50,7 @@ final class Tally: Sendable {
                 let hash = String(outcome.hash, radix: 16)
                 print("seed \(outcome.seed): trace \(hash), \(outcome.jobs) jobs, \(outcome.lifetime)")
             }
+            return outcome.violation == nil
         }
     }
 

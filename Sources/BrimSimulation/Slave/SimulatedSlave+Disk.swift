@@ -140,7 +140,7 @@ extension SimulatedSlave {
         // Down from what is used now, use may only fall.
         lowered.value = max(lowered.value, quota.usage().used)
         inForce.value = bytes
-        if quota.set(world.flaw == .quotaIgnored ? bytes * 2 : bytes) { world.note(process.name, "quota", bytes) }
+        if quota.set(bytes) { world.note(process.name, "quota", bytes) }
         guard disk.state.value.quota != bytes else { return }
         let inForce = inForce
         try await durably { $0.quota = inForce.value }

@@ -33,7 +33,7 @@ extension SimulatedSlave {
         guard grant.targets[hop].server == name else { throw BrimError(.denied, "the token is for another server") }
         try checkWritable()
         let isKnown = disk.state.value.rows[grant.blob] != nil
-        let reservation = isKnown ? nil : try await reserve(content.size)
+        let reservation = isKnown ? nil : try await reserve(world.flaw == .quotaIgnored ? 0 : content.size)
         async let following = forward(grant, hop: hop + 1, content)
         do {
             try await sleep(world.duration(from: .microseconds(100), to: .milliseconds(500)))

@@ -22,10 +22,10 @@ struct Judge: Sendable {
     /// Commits name only servers on which the blob is durable.
     func committed(_ writes: [BlobCommit], _ outcomes: [Result<CommitOutcome, BrimError>]) {
         for (write, outcome) in zip(writes, outcomes) {
-            // Asked again, it may have changed since.
-            guard case .success(let made) = outcome, made.entry.content?.blob == write.blob, made.entry.rev <= 1 else {
-                continue
-            }
+            // Asked again, it may have moved since.
+            guard case .success = outcome, !world.database.state.value.live.contains(write.blob),
+                !world.database.state.value.gone.contains(write.blob)
+            else { continue }
             for server in write.replicas {
                 guard let disk = world.machine(server)?.disk else { continue }
                 if !disk.holds(write.blob, write.checksum), !world.isDamaged(write.blob, on: server) {

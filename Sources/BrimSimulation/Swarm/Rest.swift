@@ -24,7 +24,10 @@ extension World {
         await database.inspect { Snapshot(entries: $0.entries, view: $0.view(), undeleted: $0.undeleted) }
     }
 
-    /// All faults end, and everything that is down is started.
+    /// Servers that are there.
+    var present: [Machine] { servers.filter { !away.value.contains($0.name) } }
+
+    /// All faults end, and everything is started but a server that sometimes stays away.
     func calm() {
         note("calm", "begins")
         network.state.value.cuts = []
@@ -33,7 +36,12 @@ extension World {
         network.state.value.late = 0
         database.state.value.hiccups = 0
         databaseIsBack()
+        if servers.count >= 3, chance(0.3), let server = one(of: servers) {
+            away.value = [server.name]
+            crash(server)
+        }
         for server in servers {
+            server.clock.offset.value = 0
             server.disk.state.value.othersUse = 0
             // A disk that failed is trusted again after a start.
             if server.running?.state.value.fault != nil { crash(server) }
@@ -50,7 +58,7 @@ extension World {
     func unrest() async -> String? {
         if expectations.value.isBusy { return "clients are at work" }
         guard let core = try? master.value?.core else { return "no master" }
-        for server in servers {
+        for server in present {
             guard let slave = server.running else { return "\(server.name) is stopped" }
             let state = slave.state.value
             guard state.isMember else { return "\(server.name) has not joined" }
@@ -59,13 +67,17 @@ extension World {
                 return "\(server.name) pulls"
             }
             guard !state.isReporting else { return "\(server.name) reports" }
-            guard server.disk.state.value.rows.values.allSatisfy(\.isConfirmed) else {
+            guard !server.disk.state.value.rows.values.contains(where: { $0.isPending(at: server.clock) }) else {
                 return "\(server.name) has pending blobs"
             }
         }
         let snapshot = await snapshot()
-        guard snapshot.view.up == Set(servers.map(\.name)) else { return "up are \(snapshot.view.up)" }
-        guard snapshot.undeleted.isEmpty else { return "\(snapshot.undeleted.count) blobs are still to be deleted" }
+        let names = Set(present.map(\.name))
+        guard snapshot.view.up == names, snapshot.view.counted == names else {
+            return "up are \(snapshot.view.up), counted \(snapshot.view.counted)"
+        }
+        let undeleted = snapshot.undeleted.values.count { !$0.isDisjoint(with: names) }
+        guard undeleted == 0 else { return "\(undeleted) blobs are still to be deleted" }
         let progress = await core.progress
         return progress.atRest ? nil : "\(progress.copying) copies are under way"
     }
@@ -75,7 +87,8 @@ extension World {
         count(.rest)
         if let file = snapshot.miscounted.first { fail("at rest, copies are counted wrongly: \(file)") }
         for (_, content) in snapshot.files {
-            for name in content.replicas where machine(name)?.disk.holds(content.blob, content.checksum) != true {
+            for name in content.replicas
+            where !away.value.contains(name) && machine(name)?.disk.holds(content.blob, content.checksum) != true {
                 fail("at rest, \(name) does not have \(content.blob) of \(content.replicas)")
             }
         }
@@ -83,9 +96,9 @@ extension World {
             snapshot.files.flatMap { file in
                 file.content.replicas.map { Placement(blob: file.content.blob, server: $0) }
             })
-        for server in servers {
+        for server in present {
             for blob in server.disk.state.value.blobs.keys.sorted()
-            where !placed.contains(Placement(blob: blob, server: server.name)) {
+            where !placed.contains(Placement(blob: blob, server: server.name)) && !server.isFromTheFuture(blob) {
                 fail("at rest, \(server.name) keeps \(blob), which no file has there")
             }
             let (used, stored) = (server.running?.quota.usage().used ?? 0, server.disk.state.value.stored)
@@ -93,7 +106,7 @@ extension World {
             checkHeadroom(server, snapshot)
         }
         for (entry, content) in snapshot.files {
-            if let server = servers.first(where: { canCopy(content, entry.id, to: $0, snapshot) }) {
+            if let server = present.first(where: { canCopy(content, entry.id, to: $0, snapshot) }) {
                 fail("at rest, \(entry.id) (\(content)) could be copied to \(describe(server, snapshot))")
             }
         }
@@ -151,5 +164,19 @@ extension World {
         if stored > quota(server), mayGo(on: server, keeping: settings.floor, snapshot) > 0 {
             fail("at rest, \(server.name) could come nearer to its quota: \(stored) of \(quota(server))")
         }
+    }
+}
+
+extension SimulatedDisk.Row {
+    /// Whether the slave is about to ask what becomes of the blob. Of one that was entered while the clock was ahead it asks
+    /// when the clock has come there.
+    func isPending(at clock: SimulatedClock) -> Bool {
+        !isConfirmed && created <= clock.timestamp.milliseconds
+    }
+}
+
+extension Machine {
+    func isFromTheFuture(_ blob: BlobID) -> Bool {
+        disk.state.value.rows[blob].map { !$0.isConfirmed && !$0.isPending(at: clock) } ?? false
     }
 }

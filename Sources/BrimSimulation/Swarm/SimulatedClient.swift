@@ -58,8 +58,10 @@ struct SimulatedClient: Sendable {
                 else { throw BrimError(.internal, "a grant without a URL") }
                 // What was granted before cannot be committed any more.
                 former = url
+                // Some give up while the slave still asks for the commit.
+                let deadline = Duration.seconds(world.one(of: [2, 5, 20]) ?? 20)
                 do {
-                    let reply = try await world.call(grant.targets[0].server, from: process, deadline: .seconds(20)) {
+                    let reply = try await world.call(grant.targets[0].server, from: process, deadline: deadline) {
                         try await $0.put(grant, token: token, content)
                     }
                     return written(path, content, reply)

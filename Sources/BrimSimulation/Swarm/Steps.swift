@@ -145,7 +145,9 @@ extension World {
 
     /// Starts a stopped slave; what it had sent to its disk has arrived by then.
     func start(_ machine: Machine) {
-        guard !isOver.value, machine.running == nil, scheduler.now - machine.stopped.value >= 50_000 else { return }
+        guard !isOver.value, !away.value.contains(machine.name), machine.running == nil,
+            scheduler.now - machine.stopped.value >= 50_000
+        else { return }
         let slave = SimulatedSlave(world: self, machine: machine, quotaAsked: machine.requestedQuota.value)
         machine.slave.value = slave
         slave.start()

@@ -138,7 +138,17 @@ extension SimulatedStore {
 
     func richest(on server: ServerName, minSurplus: Int, limit: Int) async throws -> [Victim] {
         if world.flaw == .neverExchanges { return [] }
-        return try await call("richest") { $0.richest(on: server, minSurplus: minSurplus, limit: limit) }
+        // One that lies to the planner too, which would else not ask for what it must not have.
+        let isLie = world.flaw == .giveUpUnconditional
+        let victims = try await call("richest") {
+            $0.richest(on: server, minSurplus: isLie ? .min : minSurplus, limit: limit)
+        }
+        guard isLie else { return victims }
+        return victims.map { victim in
+            var victim = victim
+            victim.surplus += 3
+            return victim
+        }
     }
 
     func surplusBounds() async throws -> ClosedRange<Int>? { try await call("bounds") { $0.surplusBounds() } }

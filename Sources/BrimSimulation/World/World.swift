@@ -17,6 +17,8 @@ final class World: Sendable {
     let master: Confined<SimulatedMaster?> = Confined(nil)
     /// Seconds by which the master's calendar is ahead.
     let masterOffset: Confined<Int64> = Confined(0)
+    /// Servers that stay stopped, also at rest.
+    let away: Confined<Set<ServerName>> = Confined([])
     /// Clients at work.
     let clients: Confined<[Process]> = Confined([])
     /// Copies that chance has destroyed.
