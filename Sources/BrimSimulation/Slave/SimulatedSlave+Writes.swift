@@ -76,15 +76,15 @@ extension SimulatedSlave {
     private func commit(
         _ grant: WriteGrant, token: String, _ content: Content, made: [ServerName]
     ) async throws -> WriteReply {
-        let request = CommitRequest(
-            name: name, id: disk.state.value.id, token: token, size: content.size, checksum: content.checksum,
-            made: made)
+        let write = CommitRequest.Item(token: token, size: content.size, checksum: content.checksum, made: made)
+        let request = CommitRequest(name: name, id: disk.state.value.id, writes: [write])
         let deadline = world.scheduler.now + Self.commitPatience.microseconds
         while true {
             do {
-                let reply = try await master(deadline: .seconds(5)) { try await $0.commit(request) }
-                _ = process.spawn { [self] in await confirmEverywhere(grant, reply.label) }
-                return reply.write
+                let item = try await master(deadline: .seconds(5)) { try await $0.commit(request) }.writes.first
+                guard let done = item?.done else { throw item?.error ?? BrimError(.internal, "no outcome") }
+                _ = process.spawn { [self] in await confirmEverywhere(grant, done.label) }
+                return done.write
             } catch let error as BrimError where error.isUndecided {
                 guard world.scheduler.now < deadline else {
                     throw BrimError(.unavailable, "the outcome of the write is not known: \(error.message)")

@@ -47,7 +47,7 @@ final class SimulatedSlave: Sendable {
     }
 
     static let pendingExpiry = Duration.seconds(20)
-    static let commitPatience = Duration.seconds(8)
+    static let commitPatience = Duration.seconds(10)
     /// Blobs in a page of a report.
     static let reportPage = 4
     static let pullsAtOnce = 3

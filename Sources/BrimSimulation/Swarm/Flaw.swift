@@ -8,8 +8,6 @@ public enum Flaw: String, Sendable, CaseIterable {
     case commitBeforeDurable
     /// What may be deleted is never deleted.
     case deletionsForgotten
-    /// Abandoned blobs may be committed all the same.
-    case abandonForgotten
     /// A server that comes or goes has no files recounted.
     case recountForgotten
     /// Nothing is given up for files with fewer copies.
@@ -26,7 +24,6 @@ public enum Flaw: String, Sendable, CaseIterable {
         case .giveUpUnconditional: ["at or below the floor", "no other holder is up"]
         case .commitBeforeDurable: ["is not durable on"]
         case .deletionsForgotten: ["still to be deleted", "no rest"]
-        case .abandonForgotten: ["comes back", "holds what nobody wrote", "no intact copy", "is not durable on"]
         case .recountForgotten: ["counted wrongly", "miscounted: [BrimModel"]
         case .neverExchanges: ["could be copied to"]
         case .quotaIgnored: ["uses more than its quota"]

@@ -176,7 +176,9 @@ extension World {
 
     private func partition() {
         let names = servers.map(\.name.rawValue) + [SimulatedMaster.name, SimulatedClient.name]
-        guard let one = one(of: names), let other = self.one(of: names) else { return }
+        guard let one = one(of: names), let other = chance(0.5) ? SimulatedMaster.name : self.one(of: names) else {
+            return
+        }
         network.state.value.cuts.insert([one, other])
         if chance(0.7) { network.state.value.cuts.insert([other, one]) }
         note("network", "is cut", 0, "\(one) \(other)")

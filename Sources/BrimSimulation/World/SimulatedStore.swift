@@ -47,6 +47,10 @@ extension SimulatedStore {
 
     func entry(at place: EntryPlace) async throws -> Entry? { try await call("entry at") { $0.entry(at: place) } }
 
+    func entries(in directory: FileID, names: [EntryName]) async throws -> [EntryName: Entry] {
+        try await call("entries") { $0.entries(in: directory, names: names) }
+    }
+
     func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry] {
         try await call("list") { $0.list(directory, after: after, limit: limit) }
     }
@@ -219,8 +223,7 @@ extension SimulatedStore {
     }
 
     func abandon(_ blobs: [BlobID]) async throws -> Set<BlobID> {
-        if world.flaw == .abandonForgotten { return Set(blobs) }
-        return try await call("abandon") { $0.abandon(blobs) }
+        try await call("abandon") { $0.abandon(blobs) }
     }
 
     func trimTombstones(before: Timestamp) async throws {
