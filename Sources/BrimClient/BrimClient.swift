@@ -61,16 +61,18 @@ extension BrimClient {
     /// Asks the masters in turn until one answers; a refusal is an answer, `.unavailable` and `.timeout` are not.
     func ask<Reply: Decodable & Sendable>(
         _ method: HTTPMethod, _ route: String, body: (any Encodable & Sendable)? = nil,
-        repetition: Repetition = .safe, as type: Reply.Type = Reply.self
+        repetition: Repetition = .safe, deadline: Duration = .seconds(10), as type: Reply.Type = Reply.self
     ) async throws -> Reply {
         switch repetition {
         case .safe:
             return try await askEach(rounds: 3) { master in
-                try await self.peer.call(method, master + route, body: body, token: self.token(), as: type)
+                try await self.peer.call(
+                    method, master + route, body: body, token: self.token(), deadline: deadline, as: type)
             }
         case .unsafe:
             let master = try await readyMaster()
-            return try await peer.call(method, master + route, body: body, token: token(), as: type)
+            return try await peer.call(
+                method, master + route, body: body, token: token(), deadline: deadline, as: type)
         }
     }
 

@@ -52,9 +52,12 @@ package struct MasterCore: Sendable {
             bell: changed, clock: clock, logger: logger)
         let reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed, clock: clock)
         let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
+        let drains = DrainProgress(
+            store: store, roster: roster, maxCopies: settings.maxCopies, clock: clock, logger: logger)
         let membership = Membership(
             store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed, removed: removed,
+            drains: drains, settings: settings, swarm: swarm, term: term, slaves: slaves, changed: changed,
+            removed: removed,
             clock: clock, logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
@@ -68,8 +71,14 @@ package struct MasterCore: Sendable {
             namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
             settings: settings, ids: BlobIDSource(clock: clock, random: random), changed: changed, removed: removed,
             clock: clock)
-        status = StatusService(store: store, roster: roster, clock: clock, leader: leader) { await replicator.progress }
-        loops = [views, committer, recounter, deletions, replicator, membership]
+        status = StatusService(
+            store: store, roster: roster, drains: drains, clock: clock, leader: leader,
+            heldBack: { await membership.heldBack }
+        ) { await replicator.progress }
+        loops = [
+            views, committer, recounter, deletions, drains, replicator, membership,
+            Forgetter(membership: membership, clock: clock, logger: logger),
+        ]
         self.store = store
         self.views = views
         self.membership = membership

@@ -147,6 +147,27 @@ package enum Refusal {
             .exists, "another server is named '\(name)'",
             advice: "Choose another --name, or forget the old server first")
     }
+    package static func serverForgotten(_ name: ServerName) -> BrimError {
+        BrimError(
+            .forgotten, "the server \(name) was forgotten: its swarm does not know its data any more",
+            advice: "Start it with a new --data directory to join anew; 'blobs' of the old one may be moved there first"
+        )
+    }
+    package static func beingForgotten(_ name: ServerName) -> BrimError {
+        BrimError(.unavailable, "the server \(name) is being forgotten", advice: "Wait until it is")
+    }
+    package static func holdersForgotten(_ names: [ServerName]) -> BrimError {
+        BrimError(
+            .conflict,
+            "every server that received the write was forgotten meanwhile"
+                + " (\(names.map(\.rawValue).joined(separator: ", ")))",
+            advice: "Write the file again", retryable: false)
+    }
+    package static func stillCounts(_ name: ServerName) -> BrimError {
+        BrimError(
+            .conflict, "the copies on \(name) still count: it is neither draining nor down",
+            advice: "Drain it first: brim server drain \(name)", retryable: false)
+    }
     package static func quota(_ quota: Int64) -> BrimError {
         BrimError(.invalid, "a quota of \(quota) bytes is negative")
     }

@@ -10,7 +10,7 @@ extension FileContent {
     /// Other holders or another n, and k, readable and thereby surplus as they follow.
     package func with(replicas: [ServerName]? = nil, n: Int? = nil, view: ServerView) -> FileContent {
         var content = self
-        content.replicas = replicas ?? self.replicas
+        content.replicas = (replicas ?? self.replicas).filter { !view.forgotten.contains($0) }
         content.n = n ?? self.n
         content.k = view.counted(of: content.replicas)
         content.readable = view.canRead(content.replicas)

@@ -9,7 +9,9 @@ import BrimPlacement
 ///
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
-public protocol MetadataStore: NamespaceStore, ServerStore, ReplicaStore, DeletionStore, Sendable {
+public protocol MetadataStore: NamespaceStore, ServerStore, LifecycleStore, ReplicaStore, DeletionStore,
+    Sendable
+{
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
     /// swarm's id, made at the first call. May be called by several masters at once. `passwordProof` is kept at the
     /// first call; a later one that differs throws `.denied` (another password).
@@ -188,7 +190,8 @@ public protocol ServerStore: Sendable {
 
     /// Enters a server that says hello. The first time it is entered as `down`, with its quota; later its address, zone,
     /// version and usage are refreshed and `requestedQuota`, when it differs from what was last requested, sets the
-    /// quota. Throws `.exists` when another id uses the name.
+    /// quota; so for the zone. Throws `.exists` when another id uses the name, `.forgotten` for an id that was forgotten,
+    /// `.unavailable` while it is being forgotten.
     func join(_ hello: ServerHello) async throws -> ServerRecord
 
     /// Notes what a server says of itself. Throws `.notFound` when no server has this name and id.
@@ -206,8 +209,18 @@ public protocol ServerStore: Sendable {
     func view() async throws -> ServerView
 
     /// Publishes the sets with the next epoch, if `term` is still the latest; throws `.conflict` otherwise.
-    func publishView(counted: [ServerName], readable: [ServerName], up: [ServerName], term: Int64) async throws
-        -> ServerView
+    func publishView(
+        counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
+    ) async throws -> ServerView
+}
+
+extension ServerStore {
+    /// Publishes a view in which nobody is being forgotten.
+    public func publishView(
+        counted: [ServerName], readable: [ServerName], up: [ServerName], term: Int64
+    ) async throws -> ServerView {
+        try await publishView(counted: counted, readable: readable, up: up, forgotten: [], term: term)
+    }
 }
 
 public struct ServerHello: Sendable {
@@ -252,11 +265,18 @@ public struct ServerRecord: Sendable, Hashable {
     public var report: Timestamp?
     /// The epoch of the last view that its files were fully recounted for.
     public var recount: RecountProgress?
+    /// The `--zone` the slave last started with.
+    public var requestedZone: String
+    /// Since when it is to be emptied; nil unless it is.
+    public var drain: Timestamp?
+    /// Set while it is being forgotten.
+    public var forget: ForgetMark?
 
     public init(
         name: ServerName, id: String, address: String, zone: String, version: String, state: ServerState, quota: Int64,
         requestedQuota: Int64, usage: ServerUsage, load: ServerLoad, heartbeat: Timestamp, report: Timestamp? = nil,
-        recount: RecountProgress? = nil
+        recount: RecountProgress? = nil, requestedZone: String? = nil, drain: Timestamp? = nil,
+        forget: ForgetMark? = nil
     ) {
         self.name = name
         self.id = id
@@ -271,6 +291,9 @@ public struct ServerRecord: Sendable, Hashable {
         self.heartbeat = heartbeat
         self.report = report
         self.recount = recount
+        self.requestedZone = requestedZone ?? zone
+        self.drain = drain
+        self.forget = forget
     }
 }
 
@@ -281,13 +304,19 @@ public struct ServerView: Sendable, Hashable {
     public var counted: Set<ServerName>
     /// Servers whose copies can be read: up, suspect or draining.
     public var readable: Set<ServerName>
-    /// Servers that answer.
+    /// Servers that answer and take copies: up and not draining.
     public var up: Set<ServerName>
-    public init(epoch: Int64, counted: Set<ServerName>, readable: Set<ServerName>, up: Set<ServerName>) {
+    /// Servers that no file may name as a holder any more: being forgotten, or forgotten lately. Every update drops them.
+    public var forgotten: Set<ServerName>
+    public init(
+        epoch: Int64, counted: Set<ServerName>, readable: Set<ServerName>, up: Set<ServerName>,
+        forgotten: Set<ServerName> = []
+    ) {
         self.epoch = epoch
         self.counted = counted
         self.readable = readable
         self.up = up
+        self.forgotten = forgotten
     }
 }
 

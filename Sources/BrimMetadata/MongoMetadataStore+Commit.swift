@@ -194,6 +194,7 @@ private struct CommitTransaction {
             version: (former?.version ?? 0) + 1, blob: write.blob, size: write.size, checksum: write.checksum,
             n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
         ).with(replicas: write.replicas.withoutRepeats, view: view)
+        guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
         if let existing {
             overwritten.append(existing.entry)
             overwrites.append(overwrite(existing.entry, with: entry, by: write))

@@ -12,8 +12,12 @@ extension MongoMetadataStore {
     public func join(_ hello: ServerHello) async throws -> ServerRecord {
         guard hello.requestedQuota >= 0 else { throw Refusal.quota(hello.requestedQuota) }
         return try await translatingErrors("entering server '\(hello.name)'") {
+            if try await isForgotten(id: hello.id) { throw Refusal.serverForgotten(hello.name) }
+            let zone = BSONValue.literal(.string(hello.zone))
             var fields: BSONDocument = [
-                "address": .literal(.string(hello.address)), "zone": .literal(.string(hello.zone)),
+                "address": .literal(.string(hello.address)),
+                "zone": ["$cond": [["$eq": [["$ifNull": ["$requestedZone", "$zone"]], zone]], "$zone", zone]],
+                "requestedZone": zone,
                 "version": .literal(.string(hello.version)), "state": ["$ifNull": ["$state", "down"]],
                 "quota": [
                     "$cond": [
@@ -28,14 +32,20 @@ extension MongoMetadataStore {
             fields.merge(ServerDocument.usage(hello.usage))
             do {
                 let document = try await collections.servers.findOneAndUpdate(
-                    ["_id": .server(hello.name), "id": .string(hello.id)],
+                    ["_id": .server(hello.name), "id": .string(hello.id), "forget": ["$exists": false]],
                     .pipeline([["$set": .document(fields)], ServerDocument.free]), returnNew: true, upsert: true)
                 guard let document else { throw Refusal.serverUnknown(hello.name) }
+                if try await isForgotten(id: hello.id) {
+                    // Its document went between the two looks, and was just made anew.
+                    _ = try await collections.servers.deleteOne(["_id": .server(hello.name), "id": .string(hello.id)])
+                    throw Refusal.serverForgotten(hello.name)
+                }
                 return try ServerDocument.record(document)
             } catch let error as MongoError where error.kind == .duplicateKey {
                 // The name is there with another id, or the same server said hello to two masters at once.
                 let present = try await collections.servers.findOne(["_id": .server(hello.name)])
                 guard present?["id"]?.stringValue == hello.id else { throw Refusal.serverNameTaken(hello.name) }
+                guard present?["forget"] == nil else { throw Refusal.beingForgotten(hello.name) }
                 throw error
             }
         }
@@ -112,7 +122,7 @@ extension MongoMetadataStore {
     }
 
     public func publishView(
-        counted: [ServerName], readable: [ServerName], up: [ServerName], term: Int64
+        counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
     ) async throws -> ServerView {
         try await translatingErrors("publishing the view of servers") {
             let lease = try await collections.leases.findOneAndUpdate(
@@ -121,7 +131,8 @@ extension MongoMetadataStore {
                     "$inc": ["view.epoch": 1],
                     "$set": [
                         "view.counted": .servers(counted), "view.readable": .servers(readable),
-                        "view.up": .servers(up), "view.published": .date(clock()),
+                        "view.up": .servers(up), "view.forgotten": .servers(forgotten),
+                        "view.published": .date(clock()),
                     ],
                 ], returnNew: true)
             guard let lease else { throw Refusal.staleTerm(term) }
@@ -197,7 +208,10 @@ enum ServerDocument {
                 disk: try load.read("disk") { $0.doubleValue }, transfers: try load.int("transfers")),
             heartbeat: try document.time("heartbeat"),
             report: document["report"] == nil ? nil : try document.time("report"),
-            recount: try recountProgress(document["recount"]?.documentValue))
+            recount: try recountProgress(document["recount"]?.documentValue),
+            requestedZone: document["requestedZone"]?.stringValue,
+            drain: document["drain"] == nil ? nil : try document.time("drain"),
+            forget: try forgetMark(document["forget"]?.documentValue))
     }
 
     private static func recountProgress(_ document: BSONDocument?) throws(BrimError) -> RecountProgress? {
@@ -214,6 +228,7 @@ enum ServerDocument {
         let view = try lease.read("view") { $0.documentValue }
         return ServerView(
             epoch: try view.int64("epoch"), counted: Set(try view.servers("counted")),
-            readable: Set(try view.servers("readable")), up: Set(try view.servers("up")))
+            readable: Set(try view.servers("readable")), up: Set(try view.servers("up")),
+            forgotten: view["forgotten"] == nil ? [] : Set(try view.servers("forgotten")))
     }
 }

@@ -172,11 +172,12 @@ public final class MongoMetadataStore: MetadataStore {
 
 /// The collections of a swarm's database.
 struct Collections: Sendable {
-    let files, servers, counters, settings, leases, deletions, events: MongoCollection
+    let files, servers, forgotten, counters, settings, leases, deletions, events: MongoCollection
 
     init(_ database: MongoDatabase) {
         files = database.collection("files")
         servers = database.collection("servers")
+        forgotten = database.collection("forgotten")
         counters = database.collection("counters")
         settings = database.collection("settings")
         leases = database.collection("leases")

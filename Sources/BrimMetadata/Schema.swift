@@ -21,6 +21,11 @@ enum Schema {
     static let collections = [
         Collection(name: "files", validator: filesValidator, indexes: filesIndexes),
         Collection(name: "servers", validator: serversValidator),
+        // Ids of servers that never join again.
+        Collection(
+            name: "forgotten",
+            validator: schema(required: ["name", "at"], ["_id": string, "name": string, "at": date]),
+            indexes: [IndexModel(["at": 1])]),
         Collection(name: "counters", validator: schema(required: ["value"], ["value": integer])),
         Collection(name: "settings"),
         Collection(name: "leases"),
@@ -133,13 +138,14 @@ enum Schema {
         required: ["id", "address", "zone", "state", "quota", "used", "files", "free", "load", "heartbeat", "version"],
         [
             "_id": string, "id": string, "address": string, "zone": string,
-            "state": oneOf(ServerState.allCases.map(\.rawValue)), "quota": natural, "requestedQuota": natural,
+            "state": oneOf(ServerState.judgements.map(\.rawValue)), "quota": natural, "requestedQuota": natural,
             "used": natural, "reserved": natural, "writing": natural, "diskFree": integer, "files": natural,
             "free": natural,
             "load": object(
                 required: ["cpu", "network", "disk", "transfers"],
                 ["cpu": number, "network": number, "disk": number, "transfers": natural]),
-            "heartbeat": date, "report": date, "version": string,
+            "heartbeat": date, "report": date, "version": string, "requestedZone": string, "drain": date,
+            "forget": object(required: ["at", "losesData"], ["at": date, "losesData": bool]),
         ])
 
     // MARK: Creating

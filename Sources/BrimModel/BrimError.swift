@@ -25,6 +25,8 @@ public struct BrimError: Error, Sendable, Equatable, Codable {
         case precondition
         /// Somebody else changed the same thing at the same time.
         case conflict
+        /// This server was struck off the swarm's list for good, under this id.
+        case forgotten
         /// The method or feature is not offered here.
         case unsupported
         /// A body, name or page beyond its limit.
@@ -71,6 +73,7 @@ extension BrimError.Code {
         case .notFound: 404
         case .unsupported: 405
         case .exists, .notDirectory, .isDirectory, .notEmpty, .conflict: 409
+        case .forgotten: 410
         case .precondition: 412
         case .tooLarge: 413
         case .range: 416

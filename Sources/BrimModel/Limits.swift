@@ -4,6 +4,8 @@ public enum Limits {
     public static let nameBytes = 255
     /// Components of one path.
     public static let pathComponents = 255
+    /// Bytes of the name of a zone.
+    public static let zoneBytes = 255
     /// Bytes of one path.
     public static let pathBytes = 4096
     /// Bytes covered by one checksum of a blob.

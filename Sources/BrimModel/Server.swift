@@ -6,6 +6,12 @@ public enum ServerState: String, Sendable, Codable, CaseIterable {
     case suspect
     /// Silent for long, or not reconciled yet: its copies do not count.
     case down
+    /// To be emptied: readable while it answers, but its copies do not count and nothing new goes there. Shown in place
+    /// of how it is judged; never stored.
+    case draining
+
+    /// How a server may be judged.
+    public static let judgements: [ServerState] = [.up, .suspect, .down]
 }
 
 /// How busy a server is; each share is from 0 (idle) to 1 (saturated).

@@ -118,9 +118,11 @@ struct Ledger: Sendable {
         round.gaveUp[victim.blob, default: []].insert(server)
     }
 
-    /// Keeps only marks whose deletion is still under way.
+    /// Keeps only marks of deletions and copies that are still under way: a page may be read just before one ends, and be
+    /// looked at just after.
     mutating func forgetRound() {
         round = Round()
+        for copy in copies.values { round.ordered[copy.plan.file.blob, default: []].insert(copy.plan.target) }
         for (name, account) in accounts {
             for blob in account.evicting.keys { round.gaveUp[blob, default: []].insert(name) }
         }

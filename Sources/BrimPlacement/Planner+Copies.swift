@@ -14,7 +14,8 @@ extension Planner {
         let open = able.filter { $0.server.receives && accepts(file, $0) }
         guard !sources.isEmpty, !open.isEmpty else { return .wait }
 
-        let zones = Set(holders.filter(\.server.readable).map(\.server.zone))
+        // A copy that does not count spreads nothing: a draining server's will be gone.
+        let zones = Set(holders.filter(\.server.counted).map(\.server.zone))
         func rank(_ account: Account) -> (Int, Int, Double, Double, ServerName) {
             let server = account.server
             return (
@@ -95,7 +96,7 @@ extension Planner {
             (account.server.receives ? 0 : 1, account.serving, account.server.load.peak, account.server.name)
         }
         return file.replicas.compactMap { ledger.accounts[$0] }
-            .filter { $0.server.readable && $0.serving < limits.maxTransfersPerSource }
+            .filter { $0.server.readable && $0.serving < slots(limits.maxTransfersPerSource, for: file) }
             .sorted { rank($0) < rank($1) }
             .map(\.server.name)
     }
@@ -114,9 +115,13 @@ extension Planner {
         file.size <= account.room(below: limit(of: account.server, for: file))
     }
 
+    /// Spare copies leave a quarter of the slots to files at risk: however much room a new server has for them, it does
+    /// not keep others from being repaired.
+    private func slots(_ all: Int, for file: NeedyFile) -> Int { file.surplus < 0 ? all : max(1, all - all / 4) }
+
     /// Whether the server is free to take one more copy now.
     private func accepts(_ file: NeedyFile, _ account: Account) -> Bool {
-        account.receiving < limits.maxTransfersPerTarget
+        account.receiving < slots(limits.maxTransfersPerTarget, for: file)
             && (account.receiving == 0
                 || account.receivingBytes + file.size <= limits.maxBytesInFlightPerTarget)
             && (file.surplus < 0 || account.receiving == 0 || !isOverloaded(account.server))

@@ -2,9 +2,9 @@ import BrimModel
 
 /// How much the planner lets happen at once.
 public struct PlannerLimits: Sendable, Hashable {
-    /// Copies under way to one server.
+    /// Copies under way to one server; three quarters of these for files that are not at risk.
     public var maxTransfersPerTarget = 256
-    /// Copies under way from one server.
+    /// Copies under way from one server; three quarters of these for files that are not at risk.
     public var maxTransfersPerSource = 64
     /// Bytes under way to one server; one copy of any size is always allowed.
     public var maxBytesInFlightPerTarget: Int64 = 256 << 20

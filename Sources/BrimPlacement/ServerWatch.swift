@@ -52,6 +52,9 @@ public struct ServerWatch: Sendable {
 
     public func state(_ server: ServerName) -> ServerState? { watched[server]?.state }
 
+    /// Whether its complete report is taken in and it only has to answer steadily for some more time.
+    public func waitsToBeSteady(_ server: ServerName) -> Bool { watched[server]?.isReconciled == true }
+
     /// Silent for longer than `downAfter`, kept from `down` because too many fell silent together; by name.
     public private(set) var heldBack: [ServerName] = []
 
@@ -106,6 +109,13 @@ public struct ServerWatch: Sendable {
     }
 
     public mutating func forget(_ server: ServerName) { watched[server] = nil }
+
+    /// The store has another state than was thought: it is watched from that, its grace begins at `now`. That it fell
+    /// before is not forgotten.
+    public mutating func restate(_ server: ServerName, _ state: ServerState, at now: Instant) {
+        let falls = watched[server]?.falls ?? []
+        watched[server] = Watched(state: state, since: now, falls: falls)
+    }
 
     /// Judges all silences. To be called often, at least every `suspectAfter`: a longer pause (at least 5 s) means that
     /// this process stood still and could not hear.

@@ -85,11 +85,12 @@ extension InMemoryMetadataStore {
         entry.rev += 1
         entry.mode = write.mode
         entry.modified = write.modified
-        if let existing { bury(existing.entry) }
         entry.content = FileContent(
             version: (former?.version ?? 0) + 1, blob: write.blob, size: write.size, checksum: write.checksum,
             n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
         ).with(replicas: write.replicas.withoutRepeats, view: view)
+        guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
+        if let existing { bury(existing.entry) }
         let record = Record(entry: entry, request: write.request)
         if existing == nil {
             insert(record, at: write.place)

@@ -8,6 +8,7 @@ extension InMemoryMetadataStore {
 
     public func join(_ hello: ServerHello) throws -> ServerRecord {
         guard hello.requestedQuota >= 0 else { throw Refusal.quota(hello.requestedQuota) }
+        guard forgottenServers[hello.id] == nil else { throw Refusal.serverForgotten(hello.name) }
         var record =
             serverRecords[hello.name]
             ?? ServerRecord(
@@ -15,8 +16,12 @@ extension InMemoryMetadataStore {
                 state: .down, quota: hello.requestedQuota, requestedQuota: hello.requestedQuota, usage: hello.usage,
                 load: ServerLoad(), heartbeat: clock())
         guard record.id == hello.id else { throw Refusal.serverNameTaken(hello.name) }
+        guard record.forget == nil else { throw Refusal.beingForgotten(hello.name) }
         record.address = hello.address
-        record.zone = hello.zone
+        if record.requestedZone != hello.zone {
+            record.requestedZone = hello.zone
+            record.zone = hello.zone
+        }
         record.version = hello.version
         if record.usage.isFollowed(by: hello.usage) { record.usage = hello.usage }
         record.heartbeat = clock()
@@ -58,11 +63,12 @@ extension InMemoryMetadataStore {
     public func view() -> ServerView { published }
 
     public func publishView(
-        counted: [ServerName], readable: [ServerName], up: [ServerName], term: Int64
+        counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
     ) throws -> ServerView {
         guard term == self.term else { throw Refusal.staleTerm(term) }
         published = ServerView(
-            epoch: published.epoch + 1, counted: Set(counted), readable: Set(readable), up: Set(up))
+            epoch: published.epoch + 1, counted: Set(counted), readable: Set(readable), up: Set(up),
+            forgotten: Set(forgotten))
         return published
     }
 }

@@ -27,6 +27,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     var abandoned: [BlobID: Timestamp] = [:]
     var tombstones: [BlobID: Tombstone] = [:]
     var serverRecords: [ServerName: ServerRecord] = [:]
+    var forgottenServers: [String: ForgottenServer] = [:]
     var published = ServerView(epoch: 0, counted: [], readable: [], up: [])
     /// What was recorded, oldest first.
     public private(set) var events: [FileEvent] = []

@@ -21,7 +21,9 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
     public var description: String { name }
 
     /// All checks.
-    public static let all = namespace + renames + commits + servers + replicas + decisions + deletions
+    public static let all =
+        namespace + renames + commits + servers + lifecycle + replicas + decisions
+        + deletions
 }
 
 /// Where a store differs from what it must do.
@@ -157,12 +159,22 @@ struct ConformanceFixture {
     @discardableResult
     func join(
         _ name: ServerName, id: String = "id", quota: Int64 = 1000, boot: String = "b1", count: Int64 = 0,
-        used: Int64 = 0
+        used: Int64 = 0, zone: String? = nil
     ) async throws -> ServerRecord {
         try await store.join(
             ServerHello(
-                name: name, id: id, address: "\(name):4243", zone: "zone-\(name)", version: "1.0",
+                name: name, id: id, address: "\(name):4243", zone: zone ?? "zone-\(name)", version: "1.0",
                 requestedQuota: quota, usage: Self.usage(boot: boot, count: count, used: used)))
+    }
+
+    /// Has the files of every server that joined counted for the fixture's view.
+    func recountAll() async throws {
+        for server in try await store.servers() {
+            var progress = RecountProgress(epoch: view.epoch)
+            while !progress.finished {
+                progress = try await store.recount(server.name, from: progress, rising: false, limit: 100, view: view)
+            }
+        }
     }
 
     static func usage(boot: String = "b1", count: Int64, used: Int64) -> ServerUsage {

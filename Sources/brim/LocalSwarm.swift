@@ -121,7 +121,7 @@ private struct LocalAnnouncement: Service, CustomStringConvertible {
     private func announce(_ client: BrimClient) async {
         var awaited = Set(names)
         while !awaited.isEmpty {
-            for server in (try? await client.servers()) ?? [] where server.state == .up {
+            for server in (try? await client.servers()) ?? [] where [.up, .draining].contains(server.state) {
                 guard awaited.remove(server.name.rawValue) != nil else { continue }
                 let room = "\(ByteCount.format(server.quota)), \(counted(server.files, "file"))"
                 let place = data.appendingPathComponent(server.name.rawValue).path

@@ -17,6 +17,7 @@ import Testing
             try await store.refreshViews(brims: Self.brims, maxCopies: 16)
             try await Self.neediest(store)
             try await Self.richest(store)
+            try await Self.leaving(store)
             try await Self.sums(store)
             try await Self.names(store)
         }
@@ -55,6 +56,26 @@ import Testing
         let blobs = try await store.collections.files.explainFind(
             ["replicas": "alpha", "type": "file"], FindOptions(sort: ["blob": 1], limit: 500, hint: "holders"))
         Plan(blobs).expectIndexed("blobs on a server", documents: 500, keys: 600)
+    }
+
+    private static func leaving(_ store: MongoMetadataStore) async throws {
+        let alpha = try ServerName(validating: "alpha")
+        let files = store.collections.files
+        let copies = try await files.explainFind(
+            ["replicas": "alpha", "type": "file", "state": "live"],
+            FindOptions(sort: ["blob": 1], limit: 500, hint: "holders"))
+        Plan(copies).expectIndexed("copies on a server", documents: 500, keys: 600)
+        for others in [nil, Set([try ServerName(validating: "bravo")])] {
+            let drop = try await files.explainFind(
+                MongoMetadataStore.droppable(of: alpha, keeping: others),
+                FindOptions(sort: ["surplus": 1, "_id": 1], limit: 500, hint: "richest"))
+            // With a condition it reads those that do not meet it, too: at most all of one server, and in its order.
+            let most = others == nil ? 500 : Self.files
+            Plan(drop).expectIndexed("copies to be dropped", documents: most, keys: most + 100)
+        }
+        let forgotten = try await store.collections.forgotten.explainFind(
+            ["at": ["$gte": .date(.now)]], FindOptions(sort: ["at": 1]))
+        Plan(forgotten).expectIndexed("who was forgotten lately", documents: 0, keys: 1)
     }
 
     private static func sums(_ store: MongoMetadataStore) async throws {

@@ -92,6 +92,18 @@ import Testing
         #expect(planner.place(needy(3, size: 3, on: "a")).target == "b")
     }
 
+    @Test func aPageReadBeforeACopyArrivedIsStale() throws {
+        var planner = makePlanner(server("a"), server("b"), server("c"))
+        planner.ordered(try #require(planner.place(needy(1, on: "a")).plan))
+        planner.forgetRound()
+        // The page is read here, and the copy arrives.
+        planner.completed(try #require(planner.underWay(FileID(1))))
+        #expect(planner.place(needy(1, on: "a")) == .wait)
+        #expect(planner.place(needy(1, on: "a", "b")).target == "c")
+        planner.forgetRound()
+        #expect(planner.place(needy(1, on: "a")).target == "c", "b is fuller now")
+    }
+
     @Test func sourcesHaveAFewSlots() throws {
         var limits = PlannerLimits()
         limits.maxTransfersPerSource = 1
@@ -99,6 +111,56 @@ import Testing
         planner.ordered(try #require(planner.place(needy(1, on: "a")).plan))
         #expect(planner.place(needy(2, on: "a")) == .wait)
         #expect(planner.place(needy(3, on: "a", "b")).plan?.sources == [name("b")])
+    }
+
+    @Test func aDrainingServerGivesAndTakesNothingAndItsZoneIsFree() {
+        let planner = makePlanner(
+            server("a", zone: "x", receives: false, counted: false), server("b", zone: "x", used: 5),
+            server("c", zone: "y", used: 0), server("d", zone: "y"))
+        let plan = planner.place(needy(1, surplus: -1, on: "a")).plan
+        #expect(plan?.sources == [name("a")])
+        #expect(plan?.target == name("c"))
+        // Where its copy will be gone, another one spreads as well as elsewhere.
+        #expect(planner.place(needy(2, surplus: -1, on: "a", "d")).target == "b")
+        #expect(planner.place(needy(3, on: "b", "c", "d")) == .capped)
+        let alone = makePlanner(server("a", receives: false, counted: false), server("b"))
+        #expect(alone.makeRoom(for: needy(9, on: "b"), on: [name("a")], richest: { _ in [] }) == nil)
+        #expect(
+            alone.victims(on: name("b"), atLeast: 1, from: [victim(1, on: "a", "b")]).isEmpty, "the last that stays")
+    }
+
+    /// Any number of files that want spare copies on a new large server leave slots to files at risk, at every source
+    /// and target; and those are served first.
+    @Test func aNewLargeServerDoesNotStarveRepairs() throws {
+        var random = SeededGenerator(seed: SeededGenerator.chosenSeed)
+        let names = ["a", "b", "c"]
+        var planner = makePlanner(
+            server("a", quota: 10_000, used: 5000), server("b", quota: 10_000, used: 5000),
+            server("c", quota: 10_000, used: 5000), server("new", quota: 1 << 40))
+        let limits = planner.limits
+        var sources: [ServerName: Int] = [:]
+        var targets: [ServerName: Int] = [:]
+        func order(_ file: NeedyFile) -> Bool {
+            guard let plan = planner.place(file).plan else { return false }
+            planner.ordered(plan)
+            sources[plan.sources[0], default: 0] += 1
+            targets[plan.target, default: 0] += 1
+            return true
+        }
+        for id in 1...3000 {
+            let holders = names.shuffled(using: &random).prefix(2)
+            _ = order(
+                NeedyFile(
+                    file: FileID(Int64(id)), blob: blob(Int64(id)), size: 1,
+                    surplus: Int.random(in: 0...2, using: &random),
+                    replicas: holders.map(name)))
+        }
+        #expect(sources.values.allSatisfy { $0 <= limits.maxTransfersPerSource * 3 / 4 })
+        #expect(targets.values.allSatisfy { $0 <= limits.maxTransfersPerTarget * 3 / 4 })
+        #expect(sources.values.reduce(0, +) == 3 * limits.maxTransfersPerSource * 3 / 4, "no slot is left unused")
+        for (id, source) in names.enumerated() {
+            #expect(order(needy(4000 + Int64(id), surplus: -1, on: source)))
+        }
     }
 
     @Test func overloadedServersGetSpareCopiesOneAtATime() throws {

@@ -132,6 +132,22 @@ import Testing
         #expect(scene.watch.reconciled(name("b"), at: scene.now)?.to == .up, "forgotten after an hour")
     }
 
+    @Test func whatTheStoreSaysOtherwiseDoesNotMakeItSteady() {
+        var scene = Scene("a", "b", "c")
+        for _ in 0..<2 {
+            _ = scene.pass(60, speaking: "a", "c")
+            _ = scene.watch.heard(name("b"), at: scene.now)
+            scene.watch.restate(name("b"), .down, at: scene.now)
+            _ = scene.watch.heard(name("b"), at: scene.now)
+            #expect(!scene.watch.waitsToBeSteady(name("b")))
+            if scene.watch.reconciled(name("b"), at: scene.now) == nil {
+                #expect(scene.watch.waitsToBeSteady(name("b")), "no other report is needed")
+                #expect(scene.pass(20, speaking: "a", "b", "c") == ["135 b down→up"])
+            }
+        }
+        #expect(scene.watch.state(name("b")) == .up)
+    }
+
     @Test func silenceAfterTheReportMeansANewReport() {
         var scene = Scene("a", "b", "c", state: .down)
         for text in ["a", "b", "c"] { #expect(scene.watch.reconciled(name(text), at: scene.now) != nil) }

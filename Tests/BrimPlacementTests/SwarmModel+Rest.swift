@@ -60,7 +60,7 @@ extension SwarmModel {
     }
 
     func mightEverHold(_ file: NeedyFile, _ name: ServerName) -> Bool {
-        guard let server = servers[name], server.state != .down, !file.replicas.contains(name),
+        guard let server = servers[name], isCounted(name), !file.replicas.contains(name),
             file.replicas.count(where: isCounted) < planner.limits.maxCopies
         else { return false }
         return file.size <= (file.surplus < 0 || file.size == 0 ? server.quota : brim(server))
@@ -80,7 +80,7 @@ extension SwarmModel {
 
     private func checkLedgerIsEmpty() throws {
         guard planner.copiesUnderWay == 0 else { throw Violation("copies under way at rest") }
-        for account in planner.ledger.accounts.values where isCounted(account.server.name) {
+        for account in planner.ledger.accounts.values where isReadable(account.server.name) {
             let room = account.server.quota - account.server.used
             let used = servers[account.server.name]?.used
             guard account.isIdle, account.room(below: account.server.quota) == room,

@@ -33,7 +33,7 @@ extension SwarmModel {
     private mutating func removeFile() {
         guard let id = anyFile(), let file = files.removeValue(forKey: id)
         else { return }
-        for name in file.replicas where isCounted(name) { drop(file.blob, on: name) }
+        for name in file.replicas where isReadable(name) { drop(file.blob, on: name) }
     }
 
     private mutating func drop(_ blob: BlobID, on name: ServerName) {
@@ -71,17 +71,17 @@ extension SwarmModel {
         planner.expireGrants(at: clock)
     }
 
-    /// up → suspect → up or down → up.
+    /// up → suspect → up or down → up; up → draining → up or down.
     private mutating func changeState() {
         guard let name = anyServer(), var server = servers[name] else { return }
         switch server.state {
         case .up:
-            server.state = .suspect
+            server.state = random.chance(70) ? .suspect : .draining
             servers[name] = server
-        case .suspect where random.chance(60):
+        case .suspect where random.chance(60), .draining where random.chance(60):
             server.state = .up
             servers[name] = server
-        case .suspect:
+        case .suspect, .draining:
             server.state = .down
             server.orders = []
             server.answers = []

@@ -66,7 +66,7 @@ extension SwarmModel {
         guard !file.replicas.contains(plan.target), isUp(plan.target) else {
             throw Violation("copy of \(file) to \(plan.target), which holds it or is not up")
         }
-        guard plan.sources.allSatisfy({ file.replicas.contains($0) && isCounted($0) }), !plan.sources.isEmpty else {
+        guard plan.sources.allSatisfy({ file.replicas.contains($0) && isReadable($0) }), !plan.sources.isEmpty else {
             throw Violation("copy of \(file) from \(plan.sources)")
         }
         if planner.underWay(file.id) != nil { throw Violation("\(file) is copied twice at once") }
@@ -180,7 +180,7 @@ extension SwarmModel {
         guard var server = servers[plan.target] else { return }
         server.reserved[plan.file.blob] = nil
         server.count += 1
-        let readable = plan.sources.contains { servers[$0]?.blobs[plan.file.blob] != nil && isCounted($0) }
+        let readable = plan.sources.contains { servers[$0]?.blobs[plan.file.blob] != nil && isReadable($0) }
         if !fails, readable, var file = files[plan.file.file] {
             server.blobs[file.blob] = file.size
             file.replicas.insert(plan.target)
@@ -275,7 +275,7 @@ extension SwarmModel {
             answer(from: target)
         }
         stop(write)
-        guard write.targets.allSatisfy(isCounted) else {
+        guard write.targets.allSatisfy({ isReadable($0) }) else {
             planner.writeEnded(write.request)
             return
         }

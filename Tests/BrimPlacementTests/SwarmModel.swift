@@ -140,11 +140,12 @@ struct SwarmModel {
 
     var names: [ServerName] { servers.keys.sorted() }
 
-    func isCounted(_ name: ServerName) -> Bool { servers[name].map { $0.state != .down } ?? false }
+    func isCounted(_ name: ServerName) -> Bool { servers[name].map { [.up, .suspect].contains($0.state) } ?? false }
+    func isReadable(_ name: ServerName) -> Bool { servers[name].map { $0.state != .down } ?? false }
     func isUp(_ name: ServerName) -> Bool { servers[name]?.state == .up }
     func k(_ file: File) -> Int { file.replicas.count(where: isCounted) }
     func surplus(_ file: File) -> Int { k(file) - file.n }
-    func isReadable(_ file: File) -> Bool { file.replicas.contains(where: isCounted) }
+    func isReadable(_ file: File) -> Bool { file.replicas.contains { isReadable($0) } }
 
     func needy(_ file: File) -> NeedyFile {
         NeedyFile(
@@ -157,7 +158,7 @@ struct SwarmModel {
         return files.values
             .filter { file in
                 let k = k(file)
-                return k > 0 && k < min(planner.limits.maxCopies, brims.count) && file.size <= brims[k]
+                return isReadable(file) && k < min(planner.limits.maxCopies, brims.count) && file.size <= brims[k]
             }
             .map(needy).sorted { ($0.surplus, $0.size, $0.file) < ($1.surplus, $1.size, $1.file) }
     }
@@ -198,14 +199,14 @@ struct SwarmModel {
     func snapshot(_ server: Server) -> ServerSnapshot {
         ServerSnapshot(
             name: server.name, zone: server.zone, receives: server.state == .up, readable: server.state != .down,
-            counted: server.state != .down, quota: server.quota, brim: headroom.brim(ofQuota: server.quota),
+            counted: isCounted(server.name), quota: server.quota, brim: headroom.brim(ofQuota: server.quota),
             usage: usage(server), load: ServerLoad(cpu: server.load))
     }
 
     /// All heartbeats at once.
     mutating func hearAll() {
         planner.update(servers: names.compactMap { servers[$0].map(snapshot) })
-        for name in names where isCounted(name) { hear(name) }
+        for name in names where isReadable(name) { hear(name) }
     }
 
     mutating func hear(_ name: ServerName) {

@@ -34,7 +34,7 @@ struct ReadDesk: Sendable {
     /// The servers that hold a file, whether or not they answer.
     func locations(_ path: BrimPath) async throws -> [Location] {
         let (_, content) = try await namespace.file(at: path)
-        return await holders(of: content).map { Location(server: $0.name, address: $0.address, state: $0.state) }
+        return await holders(of: content).map { Location(server: $0.name, address: $0.address, state: $0.shownState) }
     }
 
     private func holders(of content: FileContent) async -> [ServerRecord] {
@@ -42,11 +42,14 @@ struct ReadDesk: Sendable {
         return content.replicas.compactMap { members[$0]?.record }
     }
 
-    /// Servers that are up before suspect ones, the reader's own machine first, then the least loaded.
+    /// Servers that are up before draining and these before suspect ones, the reader's own machine first, then the least loaded.
     static func bestFirst(_ servers: [ServerRecord], readerHost: String?) -> [ServerRecord] {
         func rank(_ server: ServerRecord) -> (Int, Int, Int, Double) {
             let host = server.address.split(separator: ":").dropLast().joined(separator: ":")
-            return (server.state == .up ? 0 : 1, host == readerHost ? 0 : 1, server.load.transfers, server.load.peak)
+            return (
+                server.isReceiving ? 0 : server.state == .up ? 1 : 2, host == readerHost ? 0 : 1, server.load.transfers,
+                server.load.peak
+            )
         }
         return servers.shuffled().sorted { rank($0) < rank($1) }
     }

@@ -139,7 +139,7 @@ actor Replicator: Service {
     }
 
     private func open(_ surplus: Int) async throws -> Level {
-        let receivers = await roster.records.filter { $0.state == .up }.map(\.name)
+        let receivers = await roster.records.filter(\.isReceiving).map(\.name)
         let least = ledger.decide { $0.leastVictimSurplus(for: surplus) }
         var tops: [ServerName: Int] = [:]
         for server in receivers {

@@ -18,11 +18,42 @@ struct ServerRoutes: Sendable {
             return try jsonResponse(try await status.servers())
         }
         router.put("/v1/servers/:name/quota") { request, context in
-            try context.requireAdmin()
-            let name = try ServerName(validating: try context.parameters.require("name"))
+            let name = try Self.server(context)
             let body = try await request.decodeJSON(QuotaRequest.self)
             try await membership.setQuota(name, body.quota)
             return try jsonResponse(try await status.server(name))
         }
+        addLifecycle(to: router)
+    }
+
+    private func addLifecycle(to router: Router<BrimRequestContext>) {
+        router.put("/v1/servers/:name/zone") { request, context in
+            let name = try Self.server(context)
+            let body = try await request.decodeJSON(ZoneRequest.self)
+            try await membership.setZone(name, body.zone)
+            return try jsonResponse(try await status.server(name))
+        }
+        router.post("/v1/servers/:name/drain") { _, context in
+            let name = try Self.server(context)
+            try await membership.drain(name)
+            return try jsonResponse(try await status.server(name))
+        }
+        router.post("/v1/servers/:name/undrain") { _, context in
+            let name = try Self.server(context)
+            try await membership.undrain(name)
+            return try jsonResponse(try await status.server(name))
+        }
+        router.delete("/v1/servers/:name") { request, context in
+            let name = try Self.server(context)
+            let losesData = try request.queryBool("loseData") ?? false
+            let lost = try await membership.forget(name, losesData: losesData)
+            return try jsonResponse(ForgetReply(server: name, lostFiles: lost))
+        }
+    }
+
+    /// The server that an admin's request is about.
+    private static func server(_ context: BrimRequestContext) throws -> ServerName {
+        try context.requireAdmin()
+        return try ServerName(validating: try context.parameters.require("name"))
     }
 }

@@ -8,25 +8,25 @@ import ServiceLifecycle
 /// Who is in the swarm and how they are: joins, heartbeats, reports and silence; publishes the view that copies are
 /// counted with, and has files recounted when it changes.
 actor Membership: Service {
-    private let store: any MetadataStore
-    private let roster: Roster
-    private let views: ViewKeeper
-    private let ledger: Ledger
+    let store: any MetadataStore
+    let roster: Roster
+    let views: ViewKeeper
+    let ledger: Ledger
     private let reconciler: Reconciler
-    private let recounter: Recounter
+    let recounter: Recounter
     private let settings: SwarmSettings
     private let swarm: String
     private let term: Int64
     private let slaves: any SlaveLink
-    private let changed: Bell
-    private let removed: Bell
-    private let clock: any BrimClock
-    private let logger: Logger
-    private var watch: ServerWatch
+    let changed: Bell
+    let removed: Bell
+    let clock: any BrimClock
+    let logger: Logger
+    var watch: ServerWatch
     /// The start of each slave whose complete report was reconciled.
-    private var reconciledBoot: [ServerName: String] = [:]
+    var reconciledBoot: [ServerName: String] = [:]
     /// When a page of a slave's report last came in.
-    private var reporting: [ServerName: ContinuousClock.Instant] = [:]
+    var reporting: [ServerName: ContinuousClock.Instant] = [:]
     /// The view in force; nil when it is not known, since the answer to a publication was lost.
     private var published: ServerView?
     /// The last one that is known to have been in force.
@@ -37,13 +37,20 @@ actor Membership: Service {
     /// Servers about which a judgement is being entered, each as often as there are.
     private var judged: [ServerName: Int] = [:]
     /// A document that is read or changed is taken into the roster before another is: no old one replaces a newer.
-    private let documents = AsyncGate()
+    let documents = AsyncGate()
     private let publishing = AsyncGate()
+    /// One server is struck off at a time.
+    let forgetting = AsyncGate()
+    let drains: DrainProgress
+    /// When each was forgotten that somebody may still name as a holder.
+    var forgotten: [ServerName: Timestamp] = [:]
+    /// Being forgotten, and no file names them any more.
+    var struck: Set<ServerName> = []
 
     init(
         store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
-        recounter: Recounter, settings: SwarmSettings, swarm: String, term: Int64, slaves: any SlaveLink, changed: Bell,
-        removed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
+        recounter: Recounter, drains: DrainProgress, settings: SwarmSettings, swarm: String, term: Int64,
+        slaves: any SlaveLink, changed: Bell, removed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.roster = roster
@@ -51,6 +58,7 @@ actor Membership: Service {
         self.ledger = ledger
         self.reconciler = reconciler
         self.recounter = recounter
+        self.drains = drains
         self.settings = settings
         self.swarm = swarm
         self.term = term
@@ -66,6 +74,7 @@ actor Membership: Service {
     func begin() async throws {
         let records = try await store.servers()
         await roster.take(records)
+        try await recallForgotten()
         for record in records {
             watch.add(record.name, state: record.state, at: clock.now)
             if record.state == .up { reconciledBoot[record.name] = record.usage.boot }
@@ -157,6 +166,7 @@ actor Membership: Service {
 
     func report(_ page: ReportPage) async throws -> ReportReply {
         let record = try await known(page.name, id: page.id)
+        guard record.forget == nil else { throw Refusal.beingForgotten(page.name) }
         reporting[page.name] = clock.now
         if page.after == nil { await roster.trust(page.name) }
         let reply = try await reconciler.reconcile(page)
@@ -175,9 +185,11 @@ actor Membership: Service {
         return reply
     }
 
-    /// The server of this name, if it has this id too. Throws `.notFound`: the slave then joins again.
+    /// The server of this name, if it has this id too. Throws `.notFound`: the slave then joins again; `.forgotten`: it
+    /// cannot, and ends.
     func known(_ name: ServerName, id: String) async throws -> ServerRecord {
         guard let record = await roster.record(name), record.id == id else {
+            if try await store.isForgotten(id: id) { throw Refusal.serverForgotten(name) }
             throw BrimError(.notFound, "no server named \(name) with this id has joined", advice: "Join first")
         }
         return record
@@ -208,7 +220,8 @@ actor Membership: Service {
 
     private func wantsReport(_ record: ServerRecord, _ boot: String) async -> Bool {
         let doubtful = await roster.isDoubtful(record.name)
-        let reconciled = reconciledBoot[record.name] == boot && record.state != .down
+        let isTakenIn = record.state != .down || watch.waitsToBeSteady(record.name)
+        let reconciled = reconciledBoot[record.name] == boot && isTakenIn
         let recent = reporting[record.name].map { clock.now - $0 < .seconds(10) } ?? false
         let stale = record.report.map { clock.timestamp.seconds - $0.seconds > 86_400 } ?? true
         return !recent && (!reconciled || stale || doubtful)
@@ -236,6 +249,13 @@ actor Membership: Service {
         removed.ring()
     }
 
+    /// Has the files of a server counted anew that counts, or does not count, from now on: at once, and again when nobody
+    /// can count with an older view any more.
+    func recount(_ server: ServerName, rising: Bool) async {
+        await recounter.add(server, rising: rising, after: .zero)
+        await recounter.add(server, rising: rising, after: ViewKeeper.maxAge)
+    }
+
     /// Enters what is thought of a server now; while this waited its turn that may have become something else than when
     /// `change` was decided. Returns what was entered; nil when there is nothing to enter, or somebody else has judged.
     private func enter(_ change: ServerWatch.Transition) async throws -> ServerWatch.Transition? {
@@ -260,8 +280,7 @@ actor Membership: Service {
     }
 
     private func watchAnew(_ server: ServerName, _ state: ServerState?) {
-        watch.forget(server)
-        if let state { watch.add(server, state: state, at: clock.now) }
+        if let state { watch.restate(server, state, at: clock.now) } else { watch.forget(server) }
     }
 
     /// A disk has failed, or is well again: what depends on it is decided anew.
@@ -291,21 +310,33 @@ actor Membership: Service {
         }
     }
 
-    private func publish() async throws {
+    func publish() async throws {
         try await publishing.exclusively { try await self.publishNow() }
     }
 
     /// Publishes the view if it is not what is published already.
     private func publishNow() async throws {
         let records = await roster.records
-        let counted = records.filter { $0.state != .down }.map(\.name)
+        let counted = records.filter(\.isCounted).map(\.name)
+        let readable = records.filter { $0.state != .down }.map(\.name)
         let up = await roster.receiving.filter { reconciledBoot[$0.name] == $0.usage.boot }.map(\.name)
-        if let published, published.counted == Set(counted), published.up == Set(up) { return }
+        // Whoever has the name of a forgotten server now is another one.
+        let names = Set(records.map(\.name))
+        let forgotten = struck.union(forgotten.keys.filter { !names.contains($0) }).sorted()
+        if let published, published.counted == Set(counted), published.readable == Set(readable),
+            published.up == Set(up), published.forgotten == Set(forgotten)
+        {
+            return
+        }
         // Whatever becomes of it, copies may be counted with it from now on.
-        if let lastPublished { uncounted.formUnion(lastPublished.counted.symmetricDifference(counted)) }
+        if let lastPublished {
+            uncounted.formUnion(lastPublished.counted.symmetricDifference(counted))
+            uncounted.formUnion(lastPublished.readable.symmetricDifference(readable))
+        }
         published = nil
         let began = clock.now
-        let view = try await store.publishView(counted: counted, readable: counted, up: up, term: term)
+        let view = try await store.publishView(
+            counted: counted, readable: readable, up: up, forgotten: forgotten, term: term)
         published = view
         lastPublished = view
         await views.take(view, readAt: began)
@@ -317,14 +348,13 @@ actor Membership: Service {
     private func followView(_ view: ServerView) async {
         let servers = uncounted.sorted()
         uncounted = []
-        for server in servers {
+        for server in servers where await roster.record(server) != nil {
             let rising = view.counted.contains(server)
             if !view.readable.contains(server) {
                 reconciledBoot[server] = nil
                 ledger.decide { _ = $0.lost(server) }
             }
-            await recounter.add(server, rising: rising, after: .zero)
-            await recounter.add(server, rising: rising, after: ViewKeeper.maxAge)
+            await recount(server, rising: rising)
         }
     }
 
@@ -337,7 +367,7 @@ actor Membership: Service {
     }
 
     /// Tells the planner what the roster knows.
-    private func share() async {
+    func share() async {
         let snapshots = await roster.snapshots(headroom: settings.headroom)
         ledger.decide { $0.update(servers: snapshots) }
     }

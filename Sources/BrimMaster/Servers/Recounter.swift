@@ -62,7 +62,9 @@ actor Recounter: Service {
 
     private func recount(_ job: Job) async throws {
         let view = try await views.current()
-        let stored = try await store.servers().first { $0.name == job.server }?.recount
+        // Forgotten meanwhile: no file names it.
+        guard let record = try await store.servers().first(where: { $0.name == job.server }) else { return }
+        let stored = record.recount
         // One that was interrupted for the same view goes on where it stopped.
         var progress =
             stored.flatMap { $0.epoch == view.epoch && !$0.finished ? $0 : nil } ?? RecountProgress(epoch: view.epoch)

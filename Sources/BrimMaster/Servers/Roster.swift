@@ -25,16 +25,27 @@ actor Roster {
         let names = Set(records.map(\.name))
         members = members.filter { names.contains($0.key) }
         for record in records {
-            guard var member = members[record.name] else {
-                members[record.name] = Member(record: record)
-                continue
-            }
-            var merged = record
-            if !Self.isNewer(record.usage, than: member.record.usage) { merged.usage = member.record.usage }
-            merged.load = member.record.load
-            member.record = merged
-            members[record.name] = member
+            merge(record)
         }
+    }
+
+    /// Takes in one document as the database has it; usage where it is newer.
+    func merge(_ record: ServerRecord) {
+        guard var member = members[record.name] else {
+            members[record.name] = Member(record: record)
+            return
+        }
+        var merged = record
+        if !Self.isNewer(record.usage, than: member.record.usage) { merged.usage = member.record.usage }
+        merged.load = member.record.load
+        member.record = merged
+        members[record.name] = member
+    }
+
+    /// Strikes a server off.
+    func forget(_ name: ServerName) {
+        members[name] = nil
+        doubtful.remove(name)
     }
 
     /// Takes in one document that this master just changed or read.
@@ -79,8 +90,13 @@ actor Roster {
 
     var records: [ServerRecord] { members.values.map(\.record).sorted { $0.name < $1.name } }
 
-    /// Those that take new blobs: up, with a disk that is well.
-    var receiving: [ServerRecord] { records.filter { $0.state == .up && members[$0.name]?.fault == nil } }
+    /// Those that take new blobs: up, not draining, with a disk that is well.
+    var receiving: [ServerRecord] { records.filter { $0.isReceiving && members[$0.name]?.fault == nil } }
+
+    /// Those whose copies can be read, but for one.
+    func readable(besides name: ServerName) -> Set<ServerName> {
+        Set(records.filter { $0.name != name && $0.state != .down && $0.forget == nil }.map(\.name))
+    }
 
     func record(_ name: ServerName) -> ServerRecord? { members[name]?.record }
 
@@ -102,8 +118,8 @@ actor Roster {
         records.map { record in
             ServerSnapshot(
                 name: record.name, zone: record.zone,
-                receives: record.state == .up && members[record.name]?.fault == nil, readable: record.state != .down,
-                counted: record.state != .down, quota: record.quota, brim: headroom.brim(ofQuota: record.quota),
+                receives: record.isReceiving && members[record.name]?.fault == nil, readable: record.state != .down,
+                counted: record.isCounted, quota: record.quota, brim: headroom.brim(ofQuota: record.quota),
                 usage: record.usage, load: record.load)
         }
     }

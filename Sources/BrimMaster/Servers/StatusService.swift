@@ -10,18 +10,23 @@ actor StatusService {
     private let roster: Roster
     let progress: @Sendable () async -> (copying: Int, atRest: Bool)
     private let leader: @Sendable () async -> String?
+    private let drains: DrainProgress
+    private let heldBack: @Sendable () async -> Set<ServerName>
     private var cached: (histogram: SurplusHistogram, at: ContinuousClock.Instant, cost: Duration)?
     private let clock: any BrimClock
     private let gate = AsyncGate()
 
     init(
-        store: any MetadataStore, roster: Roster, clock: any BrimClock = SystemClock(),
+        store: any MetadataStore, roster: Roster, drains: DrainProgress, clock: any BrimClock = SystemClock(),
         leader: @escaping @Sendable () async -> String?,
+        heldBack: @escaping @Sendable () async -> Set<ServerName>,
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
         self.roster = roster
         self.leader = leader
+        self.drains = drains
+        self.heldBack = heldBack
         self.progress = progress
         self.clock = clock
     }
@@ -41,7 +46,8 @@ actor StatusService {
 
     func servers() async throws -> [ServerStatus] {
         var all: [ServerStatus] = []
-        for record in await roster.records { all.append(try await status(of: record)) }
+        let heldBack = await heldBack()
+        for record in await roster.records { all.append(try await status(of: record, heldBack)) }
         return all
     }
 
@@ -49,16 +55,18 @@ actor StatusService {
         guard let record = await roster.record(name) else {
             throw BrimError(.notFound, "there is no server named \(name)", advice: "brim servers lists them")
         }
-        return try await status(of: record)
+        return try await status(of: record, await heldBack())
     }
 
-    private func status(of record: ServerRecord) async throws -> ServerStatus {
+    private func status(of record: ServerRecord, _ heldBack: Set<ServerName>) async throws -> ServerStatus {
         let richest = try await store.richest(on: record.name, minSurplus: .min, limit: 1).first
         return ServerStatus(
-            name: record.name, address: record.address, state: record.state, zone: record.zone, quota: record.quota,
+            name: record.name, address: record.address, state: record.shownState, zone: record.zone,
+            quota: record.quota,
             used: record.usage.used, free: record.free, files: record.usage.files, maxSurplus: richest?.surplus,
             load: record.load, heartbeat: record.heartbeat, version: record.version,
-            fault: await roster.fault(record.name)?.reason)
+            fault: await roster.fault(record.name)?.reason, drain: await drains.status(of: record),
+            heldBack: heldBack.contains(record.name))
     }
 
     private func histogram() async throws -> (SurplusHistogram, ageSeconds: Double) {

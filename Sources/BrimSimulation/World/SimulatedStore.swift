@@ -14,7 +14,7 @@ struct SimulatedStore: MetadataStore {
         self.process = process
     }
 
-    private func call<Value: Sendable>(
+    func call<Value: Sendable>(
         _ name: StaticString, _ body: @Sendable (isolated InMemoryMetadataStore) throws -> Value
     ) async throws -> Value {
         do {
@@ -119,10 +119,11 @@ extension SimulatedStore {
     func view() async throws -> ServerView { try await call("view") { $0.view() } }
 
     func publishView(
-        counted: [ServerName], readable: [ServerName], up: [ServerName], term: Int64
+        counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
     ) async throws -> ServerView {
         try await call("publishView") { store in
-            let view = try store.publishView(counted: counted, readable: readable, up: up, term: term)
+            let view = try store.publishView(
+                counted: counted, readable: readable, up: up, forgotten: forgotten, term: term)
             judge.published(view)
             return view
         }

@@ -80,6 +80,8 @@ final class Membership: Service {
                 node.logger.info("masters do not know this server any more, joining again")
                 isMember.store(false, ordering: .relaxed)
                 return
+            } catch let error as BrimError where error.code == .forgotten {
+                throw error
             } catch let error as BrimError {
                 if isHeard { node.logger.warning("no master answers", metadata: ["error": "\(error)"]) }
                 isHeard = false
@@ -134,6 +136,7 @@ extension Membership {
             return BrimError(
                 .exists, "the server name \(node.name) is used by another data directory: \(error.message)",
                 advice: "Choose another --name, or forget the other server first", retryable: false)
+        case .forgotten: return error
         case .unauthorized, .denied, .invalid, .unsupported: return joined.isSet ? nil : error
         default: return nil
         }

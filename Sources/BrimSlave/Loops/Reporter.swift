@@ -42,7 +42,7 @@ final class Reporter: Service {
         while !Task.isCancelled {
             do {
                 return try await attempt()
-            } catch let error as BrimError where error.code == .notFound {
+            } catch let error as BrimError where error.code == .notFound || error.code == .forgotten {
                 return
             } catch {
                 node.logger.debug("report broke off", metadata: ["error": "\(error)"])

@@ -31,7 +31,7 @@ extension Swarm {
             return "there are \(files.keys.sorted()) instead of \(contents.keys.sorted())"
         }
         let status = try await status()
-        let counted = Set(status.servers.filter { $0.state != .down }.map(\.name))
+        let counted = Set(status.servers.filter { $0.state != .down && $0.state != .draining }.map(\.name))
         var expected: [String: Set<String>] = [:]
         for (path, file) in files {
             guard let blob = file.blob, let n = file.n, let k = file.k, let replicas = file.replicas else {

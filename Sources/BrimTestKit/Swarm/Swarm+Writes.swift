@@ -6,13 +6,18 @@ import NIOCore
 extension Swarm {
     // MARK: - Writes, step by step
 
-    /// Asks the master for leave to write one file.
+    /// Asks the master for leave to write one file; again, as every client does, while it says that this may help.
     public func grant(_ write: WriteRequest) async throws -> WritesReply.Item {
-        let reply = try await peer.call(
-            .POST, "\(url)/v1/writes", body: WritesRequest(writes: [write]), token: try adminToken(),
-            as: WritesReply.self)
-        guard let item = reply.writes.first else { throw SwarmFailure("a write was asked for and not answered") }
-        return item
+        var granted: WritesReply.Item?
+        try await waitFor("a write of \(write.path) is granted or refused") {
+            let reply = try await peer.call(
+                .POST, "\(url)/v1/writes", body: WritesRequest(writes: [write]), token: try adminToken(),
+                as: WritesReply.self)
+            granted = reply.writes.first
+            return granted.map { $0.error?.code != .unavailable } ?? false
+        }
+        guard let granted else { throw SwarmFailure("a write was asked for and not answered") }
+        return granted
     }
 
     /// What a slave itself says that it uses, now.

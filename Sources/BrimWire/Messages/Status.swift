@@ -70,9 +70,14 @@ public struct ServerStatus: Sendable, Codable {
     public var version: String
     /// What is wrong with its disk, in words; null while it is well.
     @Nullable public var fault: String?
+    /// How far it is emptied; null unless it is draining.
+    @Nullable public var drain: DrainStatus?
+    /// Silent for long enough to be called down, and not called so because too many fell silent together.
+    public var heldBack: Bool
     public init(
         name: ServerName, address: String, state: ServerState, zone: String, quota: Int64, used: Int64, free: Int64,
-        files: Int64, maxSurplus: Int?, load: ServerLoad, heartbeat: Timestamp, version: String, fault: String? = nil
+        files: Int64, maxSurplus: Int?, load: ServerLoad, heartbeat: Timestamp, version: String, fault: String? = nil,
+        drain: DrainStatus? = nil, heldBack: Bool = false
     ) {
         self.name = name
         self.address = address
@@ -87,10 +92,23 @@ public struct ServerStatus: Sendable, Codable {
         self.heartbeat = heartbeat
         self.version = version
         self._fault = Nullable(wrappedValue: fault)
+        self._drain = Nullable(wrappedValue: drain)
+        self.heldBack = heldBack
     }
 
     /// What a person should know of this server besides its numbers; nil when nothing.
     public var remark: String? {
+        let remarks = [drain?.remark(name), silence, trouble].compactMap(\.self)
+        return remarks.isEmpty ? nil : remarks.joined(separator: "; ")
+    }
+
+    private var silence: String? {
+        guard heldBack else { return nil }
+        return "silent, and not called down because others fell silent with it: if it is really gone, say "
+            + "'brim server drain \(name)'"
+    }
+
+    private var trouble: String? {
         if let fault { return "its disk is failing: \(fault)" }
         if used > quota {
             return "uses \(ByteCount.format(used - quota)) more than its quota: takes nothing, and gives up what is "

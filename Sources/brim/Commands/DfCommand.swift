@@ -38,7 +38,7 @@ struct DfCommand: ClientCommand {
         return [ByteCount.format(quota), ByteCount.format(used), percent(share), ByteCount.format(free)]
     }
 
-    /// Sums over the servers that are not down, in bytes.
+    /// Sums over the servers whose copies count, in bytes.
     struct Space: Encodable {
         var quota: Int64 = 0
         var used: Int64 = 0
@@ -56,7 +56,7 @@ struct DfCommand: ClientCommand {
         init(_ status: StatusReply) {
             files = status.files
             bytes = status.bytes
-            for server in status.servers where server.state != .down {
+            for server in status.servers where server.state != .down && server.state != .draining {
                 quota += server.quota
                 used += server.used
                 free += server.free

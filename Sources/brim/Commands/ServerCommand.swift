@@ -8,7 +8,7 @@ struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "server",
         abstract: "Change one server.",
-        subcommands: [Quota.self])
+        subcommands: [Drain.self, Undrain.self, Forget.self, Quota.self, Zone.self])
 
     /// `brim server quota NAME SIZE`
     struct Quota: ClientCommand {

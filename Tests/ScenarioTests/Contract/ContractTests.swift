@@ -68,6 +68,8 @@ extension ScenarioTests {
             try await Swarm.run(SwarmOptions(["--copies", "1"])) { swarm in
                 try await swarm.startMaster()
                 try await swarm.startSlave("alpha", quota: "1G")
+                // To be emptied and forgotten; too small for any file.
+                try await swarm.startSlaves(["bravo", "charlie"], quota: "1")
                 for operation in api.operations {
                     let bench = try await Bench(api: api, operation: operation, swarm: swarm)
                     try await bench.strangersAreTurnedAway()
@@ -105,7 +107,8 @@ private struct Bench {
         try await swarm.client().put(BytesSource(ByteBuffer(string: "contents")), to: BrimPath(parsing: path + "/file"))
         let place = operation.id.hasPrefix("make") ? parent : path + "/file"
         var concrete = operation.path.replacing("/{path}", with: operation.id == "list" ? path : place)
-            .replacing("{name}", with: "alpha")
+            .replacing("{name}", with: Self.server(for: operation))
+        if operation.id == "forgetServer" { try await swarm.brim("server", "drain", Self.server(for: operation)) }
         var token = try swarm.keys.sign(operation.isForNodes ? .node(name: "alpha") : .admin())
         if operation.path.contains("{blob}") {
             let stat = try await swarm.stat(place)
@@ -134,6 +137,14 @@ private struct Bench {
             if operation.id.hasSuffix("Quota") { sample = .object(["quota": .number(1e9)]) }
             if operation.id == "planReads" { sample = .object(["paths": .array([.string(place)])]) }
             return sample
+        }
+    }
+
+    private static func server(for operation: OpenAPI.Operation) -> String {
+        switch operation.id {
+        case "forgetServer": "charlie"
+        case "drainServer", "undrainServer": "bravo"
+        default: "alpha"
         }
     }
 
