@@ -97,6 +97,16 @@ let package = Package(
                 "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging,
             ],
             swiftSettings: strict),
+        .target(
+            name: "BrimSimulation",
+            dependencies: [
+                "BrimModel", "BrimPlacement", "BrimMetadata", "BrimWire", "BrimMaster", "BrimSlave", "BrimTestKit",
+                logging, lifecycle, collections,
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "brim-simulate",
+            dependencies: ["BrimSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
         .testTarget(
             name: "MongoDriverTests", dependencies: ["MongoDriver", "CMongo", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
@@ -111,6 +121,7 @@ let package = Package(
         .testTarget(
             name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], exclude: ["Fixtures"],
             swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["BrimSimulation", "brim-simulate"], swiftSettings: strict),
         .testTarget(
             name: "ScenarioTests",
             dependencies: [

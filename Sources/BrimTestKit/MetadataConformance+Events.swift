@@ -39,7 +39,7 @@ extension MetadataConformance {
             all += [young, try event(gone, f.alpha, .copied, at: 50)]
             all += try (1...7).map { try event(busy, f.bravo, .givenUp, at: $0) }
             try await f.store.record(all)
-            _ = try await f.store.remove([gone])
+            _ = try await f.remove([gone], now: true)
             let retention = EventRetention(newest: 2, since: Timestamp(seconds: 900, nanoseconds: 0))
             for limit in [3, 100] {
                 var (after, deleted, rounds): (FileID?, Int, Int) = (nil, 0, 0)

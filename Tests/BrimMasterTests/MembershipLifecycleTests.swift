@@ -15,12 +15,14 @@ import Testing
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (store, views, roster) = (fixture.store, fixture.views, Roster())
         let term = try await store.beginTerm(holder: "next")
+        let settings = LiveSettings(SwarmSettings())
         let membership = Membership(
             store: store, roster: roster, views: views, ledger: Ledger(Planner(floor: 0)),
             reconciler: fixture.reconciler,
             recounter: Recounter(store: store, views: views, changed: fixture.changed, logger: logger),
-            drains: DrainProgress(store: store, roster: roster, maxCopies: 16, logger: logger),
-            settings: SwarmSettings(), swarm: "swarm", term: term,
+            drains: DrainProgress(store: store, roster: roster, settings: settings, logger: logger),
+            settings: settings,
+            breaker: EvictionGuard(store: store, settings: settings.current, logger: logger), swarm: "swarm", term: term,
             slaves: SlaveCaller(
                 peers: PeerClient(logger: logger), keys: try SwarmKeys(password: "test"), subject: "master"),
             changed: fixture.changed, removed: Bell(), logger: logger)

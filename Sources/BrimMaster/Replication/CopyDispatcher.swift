@@ -61,10 +61,7 @@ struct CopyDispatcher: Sendable {
     func completed(_ request: CompletionsRequest) async throws -> CompletionsReply {
         await roster.note(request.name, usage: request.usage)
         _ = ledger.decide { $0.heard(request.usage, from: request.name) }
-        let arrived = request.items.filter { $0.error == nil }
-        let changes = arrived.map { ReplicaChange(file: $0.file, blob: $0.blob, server: request.name) }
-        let entered =
-            changes.isEmpty ? [] : try await store.addReplicas(changes, view: try await views.current())
+        let arrivals = try await desk.exclusively(on: request.name) { try await self.enter(request) }
         let plans = ledger.decide { planner in
             request.items.map { item in
                 planner.underWay(item.file).flatMap {
@@ -86,18 +83,52 @@ struct CopyDispatcher: Sendable {
                 if let plan { ledger.decide { $0.completed(plan) } }
             }
         }
-        let kept = zip(arrived, entered).filter(\.1).map(\.0)
         let orders = Dictionary(zip(request.items, plans).map { ($0.sequence, $1) }) { first, _ in first }
         await store.note(
-            kept.map { item in
+            arrivals.entered.map { item in
                 FileEvent(
                     file: item.file, blob: item.blob, server: request.name, kind: .copied,
                     reason: (orders[item.sequence] ?? nil)?.reason ?? "ordered by a master before this one",
                     at: clock.timestamp)
             }, logger)
         bell.ring()
-        return CompletionsReply(
-            keep: kept.map(\.blob), discard: zip(arrived, entered).filter { !$0.1 }.map(\.0.blob))
+        return CompletionsReply(keep: arrivals.entered.map(\.blob) + arrivals.known, discard: arrivals.useless)
+    }
+
+    /// What became of blobs that a slave has pulled.
+    private struct Arrivals: Sendable {
+        var entered: [CompletionsRequest.Item] = []
+        /// Entered before.
+        var known: [BlobID] = []
+        /// Their files have changed or gone.
+        var useless: [BlobID] = []
+    }
+
+    /// Enters what a standing order wanted. Of a completion that comes again or late, only what metadata says counts: the
+    /// slave may have given the blob up since it was told to.
+    private func enter(_ request: CompletionsRequest) async throws -> Arrivals {
+        var arrivals = Arrivals()
+        var awaited: [CompletionsRequest.Item] = []
+        var others: [BlobID] = []
+        for item in request.items where item.error == nil {
+            if await desk.awaits(item.blob, on: request.name, item.sequence, term: request.term) {
+                awaited.append(item)
+            } else {
+                others.append(item.blob)
+            }
+        }
+        if !awaited.isEmpty {
+            let changes = awaited.map { ReplicaChange(file: $0.file, blob: $0.blob, server: request.name) }
+            let answers = try await store.addReplicas(changes, view: try await views.current())
+            arrivals.entered = zip(awaited, answers).filter(\.1).map(\.0)
+            arrivals.useless = zip(awaited, answers).filter { !$0.1 }.map(\.0.blob)
+            await desk.void(awaited.map(\.blob), on: request.name)
+        }
+        if !others.isEmpty {
+            let files = try await store.files(withBlobs: others)
+            arrivals.known = others.filter { files[$0]?.content?.replicas.contains(request.name) == true }
+        }
+        return arrivals
     }
 
     // MARK: - Details
@@ -157,8 +188,13 @@ struct CopyDispatcher: Sendable {
             if !leftovers.isEmpty { planner.ordered(plan) }
         }
         if !leftovers.isEmpty {
-            let receipt = try await desk.send([OrderDesk.Draft(evict: leftovers.map(\.blob))], to: target)
-            ledger.decide { $0.acknowledged(plan, usage: receipt.usage) }
+            do {
+                let receipt = try await desk.send([OrderDesk.Draft(evict: leftovers.map(\.blob))], to: target)
+                ledger.decide { $0.acknowledged(plan, usage: receipt.usage) }
+            } catch {
+                ledger.decide { $0.failed(plan) }
+                throw error
+            }
         }
         return whole
     }

@@ -207,8 +207,15 @@ actor Replicator: BackgroundLoop {
             case .copy(let plan): page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
             case .makeRoom(let candidates):
                 if level.exchanges {
-                    if let plan = try await exchange(for: file, on: candidates, &level.lists) {
-                        page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
+                    do {
+                        if let plan = try await exchange(for: file, on: candidates, &level.lists) {
+                            page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
+                        }
+                    } catch {
+                        // What was decided before is not sent now, so it is not under way.
+                        let jobs = page.jobs
+                        ledger.decide { planner in for job in jobs { planner.failed(job.plan) } }
+                        throw error
                     }
                 } else if isTooLarge(file, for: level.receivers) {
                     page.skipRest = true

@@ -151,11 +151,22 @@ struct RoomKeeper: Sendable {
 
     private func makeRoom(_ targets: [WriteTarget], for size: Int64) async throws -> Bool {
         var complete = true
-        for target in targets where !target.victims.isEmpty {
-            let made = try await giveUp.carryOut(
-                EvictionPlan(server: target.server, victims: target.victims), minSurplus: target.leastVictimSurplus,
-                reason: "room for a new file of \(size) bytes", forWrite: true)
-            complete = complete && made
+        for (index, target) in targets.enumerated() where !target.victims.isEmpty {
+            do {
+                let made = try await giveUp.carryOut(
+                    EvictionPlan(server: target.server, victims: target.victims),
+                    minSurplus: target.leastVictimSurplus, reason: "room for a new file of \(size) bytes",
+                    forWrite: true)
+                complete = complete && made
+            } catch {
+                // The evictions that were to follow are not under way.
+                ledger.decide { planner in
+                    for rest in targets[(index + 1)...] {
+                        planner.failed(EvictionPlan(server: rest.server, victims: rest.victims))
+                    }
+                }
+                throw error
+            }
         }
         return complete
     }

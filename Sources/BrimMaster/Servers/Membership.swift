@@ -31,8 +31,15 @@ actor Membership: BackgroundLoop {
     /// When a page of a slave's report last came in.
     var reporting: [ServerName: ContinuousClock.Instant] = [:]
     private var reports = ReportProgress()
+    /// The view in force; nil when it is not known, since the answer to a publication was lost.
     private var published: ServerView?
+    /// The last one that is known to have been in force.
+    private var lastPublished: ServerView?
+    /// Servers whose copies began or ceased to count since, perhaps, and were not recounted.
+    private var uncounted: Set<ServerName> = []
     private var shownBrims: [Int64]?
+    /// Servers about which a judgement is being entered, each as often as there are.
+    private var judged: [ServerName: Int] = [:]
     /// A document that is read or changed is taken into the roster before another is: no old one replaces a newer.
     let documents = AsyncGate()
     private let publishing = AsyncGate()
@@ -97,6 +104,8 @@ actor Membership: BackgroundLoop {
                 breaker.count(await roster.records)
                 watch.hearing(true, at: clock.now)
                 for transition in watch.tick(at: clock.now) { try await apply(transition) }
+                // One that failed before, or a judgement that was entered although nobody was told so.
+                try await publish()
                 await share()
                 try await refreshViews()
                 worker.did(1)
@@ -261,6 +270,8 @@ actor Membership: BackgroundLoop {
     /// Has a judgement entered, unless a later one has made it void, and does what follows from it.
     private func apply(_ change: ServerWatch.Transition) async throws {
         let name = change.server
+        judged[name, default: 0] += 1
+        defer { judged[name] = judged[name].flatMap { $0 > 1 ? $0 - 1 : nil } }
         guard let change = try await documents.exclusively({ try await self.enter(change) }) else {
             logger.debug("a judgement is void", metadata: ["server.name": "\(name)", "to": "\(change.to)"])
             return
@@ -275,10 +286,6 @@ actor Membership: BackgroundLoop {
         if (change.to == .down) != (change.from == .down) { breaker.explainAll() }
         try await publish()
         await share()
-        if (change.to == .down) != (change.from == .down) {
-            let rising = change.to != .down
-            await recount(change.server, rising: rising)
-        }
         changed.ring()
         removed.ring()
     }
@@ -331,15 +338,16 @@ actor Membership: BackgroundLoop {
         changed.ring()
     }
 
-    /// Reads the documents; servers that are new here are watched from now on.
+    /// Reads the documents. Servers that are new here are watched from now on; so are those of which the documents say
+    /// something else than was thought: the answer to a judgement was lost, or somebody else has judged.
     private func readServers() async throws {
         let records = try await documents.exclusively { [store, roster] in
             let records = try await store.servers()
             await roster.take(records)
             return records
         }
-        for record in records where watch.state(record.name) == nil {
-            watch.add(record.name, state: record.state, at: clock.now)
+        for record in records where judged[record.name] == nil && watch.state(record.name) != record.state {
+            watchAnew(record.name, record.state)
         }
     }
 
@@ -361,11 +369,34 @@ actor Membership: BackgroundLoop {
         {
             return
         }
+        // Whatever becomes of it, copies may be counted with it from now on.
+        if let lastPublished {
+            uncounted.formUnion(lastPublished.counted.symmetricDifference(counted))
+            uncounted.formUnion(lastPublished.readable.symmetricDifference(readable))
+        }
+        published = nil
         let began = clock.now
         let view = try await store.publishView(
             counted: counted, readable: readable, up: up, forgotten: forgotten, term: term)
         published = view
+        lastPublished = view
         await views.take(view, readAt: began)
+        await followView(view)
+    }
+
+    /// Does what follows from a change of the view. Not from the judgement that led to it: of one whose answer was lost
+    /// only the document tells.
+    private func followView(_ view: ServerView) async {
+        let servers = uncounted.sorted()
+        uncounted = []
+        for server in servers where await roster.record(server) != nil {
+            let rising = view.counted.contains(server)
+            if !view.readable.contains(server) {
+                reconciledBoot[server] = nil
+                ledger.decide { _ = $0.lost(server) }
+            }
+            await recount(server, rising: rising)
+        }
     }
 
     /// The views that people look at hold the servers' sizes as constants.

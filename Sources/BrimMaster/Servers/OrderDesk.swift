@@ -26,12 +26,19 @@ actor OrderDesk {
         var usage: ServerUsage
     }
 
+    /// Pulls remembered for one server; when there are more, the older half is forgotten: their blobs are settled when the
+    /// slave asks about them.
+    private static let memory = 65_536
+
     nonisolated let term: Int64
     private let roster: Roster
     private let ledger: Ledger
     private let slaves: any SlaveLink
     private var sequence: Int64 = 0
     private var gates: [ServerName: AsyncGate] = [:]
+    /// The last pull ordered of each blob that was not entered yet, nor given up since.
+    private var pulls: [ServerName: [BlobID: Int64]] = [:]
+    private var entering: [ServerName: AsyncGate] = [:]
 
     init(term: Int64, roster: Roster, ledger: Ledger, slaves: any SlaveLink) {
         self.term = term
@@ -53,7 +60,15 @@ actor OrderDesk {
         let leader = await roster.masterURL(for: server)
         let orders = drafts.map { draft in
             sequence += 1
+            for blob in draft.evict { pulls[server]?[blob] = nil }
+            if let pull = draft.pull {
+                pulls[server, default: [:]][pull.blob] = sequence
+            }
             return Order(sequence: sequence, evict: draft.evict, pull: draft.pull)
+        }
+        if let known = pulls[server], known.count > Self.memory {
+            let oldest = known.values.sorted()[known.count / 2]
+            pulls[server] = known.filter { $0.value >= oldest }
         }
         let batch = OrderBatch(term: term, orders: orders, leader: leader)
         let reply = try await slaves.order(peer, batch, deadline: deadline)
@@ -63,5 +78,27 @@ actor OrderDesk {
             sequences: orders.map(\.sequence),
             refused: Dictionary(reply.refused.map { ($0.sequence, $0.error) }) { first, _ in first },
             usage: reply.usage)
+    }
+
+    // MARK: - What a slave may enter
+
+    /// Enters copies on a server, or gives some up there: not both at once.
+    func exclusively<Value: Sendable>(
+        on server: ServerName, _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let gate = entering[server] ?? AsyncGate()
+        entering[server] = gate
+        return try await gate.exclusively(body)
+    }
+
+    /// Whether an order of this leader to pull the blob stands: its completion was not entered yet, and the blob was not
+    /// given up there since. A completion that comes again, or late, says nothing of what the slave has now.
+    func awaits(_ blob: BlobID, on server: ServerName, _ sequence: Int64, term: Int64) -> Bool {
+        term == self.term && pulls[server]?[blob] == sequence
+    }
+
+    /// What slaves said of pulls of these blobs before now is void.
+    func void(_ blobs: [BlobID], on server: ServerName) {
+        for blob in blobs { pulls[server]?[blob] = nil }
     }
 }

@@ -3,14 +3,14 @@ import Foundation
 import Synchronization
 
 /// The space a slave may fill: the quota, and what the disk has left after 1 % of it is set aside.
-final class Quota: Sendable {
+package final class Quota: Sendable {
     private let book: Mutex<QuotaBook>
     private let boot = UUID().uuidString.lowercased()
     /// Bytes the file system could still take.
     private let available: @Sendable () -> Int64
 
     /// - Parameter available: asked before each grant; for tests that bring a disk of their own.
-    init(_ book: QuotaBook, available: @escaping @Sendable () -> Int64) {
+    package init(_ book: QuotaBook, available: @escaping @Sendable () -> Int64) {
         self.book = Mutex(book)
         self.available = available
     }
@@ -24,16 +24,16 @@ final class Quota: Sendable {
     }
 
     /// The quota in force, in bytes.
-    var bytes: Int64 { book.withLock { $0.quota } }
+    package var bytes: Int64 { book.withLock { $0.quota } }
 
     /// Grants `bytes`. Throws `.full`, naming what is missing.
-    func reserve(_ bytes: Int64, for purpose: ReservationPurpose) throws(NoRoom) -> Reservation {
+    package func reserve(_ bytes: Int64, for purpose: ReservationPurpose) throws(NoRoom) -> Reservation {
         let reservation = Reservation(quota: self, purpose: purpose)
         try reservation.extend(by: bytes)
         return reservation
     }
 
-    func usage() -> ServerUsage {
+    package func usage() -> ServerUsage {
         let available = available()
         return book.withLock {
             ServerUsage(
@@ -43,13 +43,13 @@ final class Quota: Sendable {
     }
 
     /// Bytes that could be granted now.
-    func free() -> Int64 {
+    package func free() -> Int64 {
         let available = available()
         return book.withLock { $0.free(available: available) }
     }
 
     /// Whether this is a change.
-    func set(_ bytes: Int64) -> Bool {
+    package func set(_ bytes: Int64) -> Bool {
         book.withLock { book in
             guard book.quota != bytes else { return false }
             book.setQuota(bytes)
@@ -57,11 +57,11 @@ final class Quota: Sendable {
         }
     }
 
-    func add(_ size: Int64) { book.withLock { $0.add(size) } }
-    func remove(files: Int64, bytes: Int64) {
+    package func add(_ size: Int64) { book.withLock { $0.add(size) } }
+    package func remove(files: Int64, bytes: Int64) {
         if files > 0 { book.withLock { $0.remove(files: files, bytes: bytes) } }
     }
-    func quarantine(_ size: Int64, keeping bytes: Int64) {
+    package func quarantine(_ size: Int64, keeping bytes: Int64) {
         book.withLock { $0.quarantine(size, keeping: bytes) }
     }
 
@@ -86,7 +86,7 @@ final class Quota: Sendable {
 }
 
 /// A grant that cannot be made now.
-struct NoRoom: Error, Equatable {
+package struct NoRoom: Error, Equatable {
     /// Bytes asked for.
     var needed: Int64
     /// Of these, bytes that are not there.
@@ -95,7 +95,7 @@ struct NoRoom: Error, Equatable {
     var isDiskFull = false
 
     /// The error a peer is told.
-    func described(server: ServerName) -> BrimError {
+    package func described(server: ServerName) -> BrimError {
         BrimError(
             .full,
             "no room on \(server): \(ByteCount.format(needed)) are needed and \(ByteCount.format(missing)) are missing"
@@ -107,7 +107,7 @@ struct NoRoom: Error, Equatable {
 }
 
 /// Bytes granted to one write. What is not stored in the end is given back, at the latest when this is dropped.
-final class Reservation: Sendable {
+package final class Reservation: Sendable {
     private struct State {
         var bytes: Int64 = 0
         var written: Int64 = 0
@@ -125,26 +125,26 @@ final class Reservation: Sendable {
     deinit { release() }
 
     /// Bytes granted so far.
-    var bytes: Int64 { state.withLock { $0.bytes } }
+    package var bytes: Int64 { state.withLock { $0.bytes } }
 
     /// Grants more. Throws `NoRoom`; what was granted before stays.
-    func extend(by more: Int64) throws(NoRoom) {
+    package func extend(by more: Int64) throws(NoRoom) {
         try quota.grant(more, for: purpose)
         state.withLock { $0.bytes += more }
     }
 
     /// Grants more. Throws `.full`.
-    func extendOrFail(by more: Int64, _ server: ServerName) throws {
+    package func extendOrFail(by more: Int64, _ server: ServerName) throws {
         do { try extend(by: more) } catch { throw error.described(server: server) }
     }
 
-    func wrote(_ bytes: Int64) {
+    package func wrote(_ bytes: Int64) {
         state.withLock { $0.written += bytes }
         quota.wrote(bytes)
     }
 
     /// What was written has been removed again; the grant stays.
-    func rewind() {
+    package func rewind() {
         let written = state.withLock { state in
             defer { state.written = 0 }
             return state.written
@@ -153,10 +153,10 @@ final class Reservation: Sendable {
     }
 
     /// The write has become a blob of `size` bytes.
-    func store(_ size: Int64) { settle(storing: size) }
+    package func store(_ size: Int64) { settle(storing: size) }
 
     /// The write came to nothing.
-    func release() { settle(storing: nil) }
+    package func release() { settle(storing: nil) }
 
     private func settle(storing size: Int64?) {
         let settled = state.withLock { state -> State? in

@@ -1,7 +1,7 @@
 import BrimModel
 
 /// What bytes are reserved for.
-enum ReservationPurpose: Sendable {
+package enum ReservationPurpose: Sendable {
     /// A client's write; the master that granted it may hold room for it, too.
     case write
     /// A copy that the leader ordered.
@@ -10,7 +10,7 @@ enum ReservationPurpose: Sendable {
 
 /// The arithmetic of a slave's space. What is stored plus what is reserved exceeds the quota only after the quota was
 /// lowered; then nothing is granted until use has fallen.
-struct QuotaBook: Sendable, Equatable {
+package struct QuotaBook: Sendable, Equatable {
     /// Bytes.
     private(set) var quota: Int64
     /// Bytes of blobs on disk, quarantined ones included.
@@ -26,7 +26,7 @@ struct QuotaBook: Sendable, Equatable {
     /// Rises with each change.
     private(set) var count: Int64 = 0
 
-    init(quota: Int64, stored: Int64, files: Int64) {
+    package init(quota: Int64, stored: Int64, files: Int64) {
         self.quota = quota
         self.stored = stored
         self.files = files

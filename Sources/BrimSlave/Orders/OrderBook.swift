@@ -1,26 +1,26 @@
 import BrimModel
 
 /// Which orders of which leader have been carried out.
-struct OrderBook: Sendable {
+package struct OrderBook: Sendable {
     /// Orders remembered; when there are more, the older half is taken as carried out.
     static let memory = 8192
 
     /// The highest term seen.
-    private(set) var term: Int64
+    package private(set) var term: Int64
     private var done: Set<Int64>
     /// Every lower sequence counts as carried out.
-    private(set) var oldest: Int64
+    package private(set) var oldest: Int64
     private var refusals: [Int64: BrimError] = [:]
 
     /// As the catalog remembers it.
-    init(term: Int64, sequences: [Int64]) {
+    package init(term: Int64, sequences: [Int64]) {
         self.term = term
         done = Set(sequences)
         oldest = sequences.count >= Self.memory / 2 ? (sequences.min() ?? .min) : .min
     }
 
     /// The orders of a batch that have not been carried out, in order. Throws `.conflict` for a term that is over.
-    func fresh(_ orders: [(sequence: Int64, index: Int)], term batch: Int64) throws -> [Int] {
+    package func fresh(_ orders: [(sequence: Int64, index: Int)], term batch: Int64) throws -> [Int] {
         guard batch >= term else {
             throw BrimError(
                 .conflict, "orders of term \(batch) are refused: a leader of term \(term) has been heard",
@@ -33,7 +33,7 @@ struct OrderBook: Sendable {
     }
 
     /// Enters orders as carried out, or a new term without any. Answers the new `oldest`.
-    mutating func record(_ sequences: [Int64], term batch: Int64) {
+    package mutating func record(_ sequences: [Int64], term batch: Int64) {
         if batch > term {
             term = batch
             done = []
@@ -48,8 +48,8 @@ struct OrderBook: Sendable {
         refusals = refusals.filter { $0.key >= oldest }
     }
 
-    mutating func refuse(_ sequence: Int64, _ error: BrimError) { refusals[sequence] = error }
+    package mutating func refuse(_ sequence: Int64, _ error: BrimError) { refusals[sequence] = error }
 
     /// Why an order of this term was refused; nil when it was accepted.
-    func refusal(_ sequence: Int64) -> BrimError? { refusals[sequence] }
+    package func refusal(_ sequence: Int64) -> BrimError? { refusals[sequence] }
 }

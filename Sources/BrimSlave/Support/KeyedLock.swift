@@ -3,12 +3,14 @@ import Synchronization
 /// One lock per key for work that spans `await`; waiters are served in the order they came.
 ///
 /// Waiting is not cut short by cancellation: holders finish by themselves.
-final class KeyedLock<Key: Hashable & Sendable>: Sendable {
+package final class KeyedLock<Key: Hashable & Sendable>: Sendable {
     /// Present while held; the value are those who wait.
     private let holders = Mutex<[Key: [CheckedContinuation<Void, Never>]]>([:])
 
+    package init() {}
+
     /// Takes the lock if nobody holds it.
-    func tryAcquire(_ key: Key) -> Bool {
+    package func tryAcquire(_ key: Key) -> Bool {
         holders.withLock { holders in
             guard holders[key] == nil else { return false }
             holders[key] = []
@@ -16,7 +18,7 @@ final class KeyedLock<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    func acquire(_ key: Key) async {
+    package func acquire(_ key: Key) async {
         await withCheckedContinuation { continuation in
             let isFree = holders.withLock { holders in
                 if holders[key] == nil {
@@ -30,7 +32,7 @@ final class KeyedLock<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    func release(_ key: Key) {
+    package func release(_ key: Key) {
         let next = holders.withLock { holders -> CheckedContinuation<Void, Never>? in
             guard var waiting = holders[key], !waiting.isEmpty else {
                 holders[key] = nil
@@ -43,9 +45,9 @@ final class KeyedLock<Key: Hashable & Sendable>: Sendable {
         next?.resume()
     }
 
-    func isHeld(_ key: Key) -> Bool { holders.withLock { $0[key] != nil } }
+    package func isHeld(_ key: Key) -> Bool { holders.withLock { $0[key] != nil } }
 
-    func withLock<Value>(_ key: Key, _ body: () async throws -> Value) async rethrows -> Value {
+    package func withLock<Value>(_ key: Key, _ body: () async throws -> Value) async rethrows -> Value {
         await acquire(key)
         defer { release(key) }
         return try await body()
@@ -53,10 +55,12 @@ final class KeyedLock<Key: Hashable & Sendable>: Sendable {
 }
 
 /// A lock with one key.
-typealias AsyncLock = KeyedLock<OnlyKey>
+package typealias AsyncLock = KeyedLock<OnlyKey>
 
-enum OnlyKey: Hashable, Sendable { case key }
+package enum OnlyKey: Hashable, Sendable { case key }
 
 extension KeyedLock where Key == OnlyKey {
-    func withLock<Value>(_ body: () async throws -> Value) async rethrows -> Value { try await withLock(.key, body) }
+    package func withLock<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        try await withLock(.key, body)
+    }
 }

@@ -4,7 +4,7 @@ import ServiceLifecycle
 import Synchronization
 
 /// Wakes one loop that waits for work; signals given while it is busy are kept as one.
-final class Signal: Sendable {
+package final class Signal: Sendable {
     private enum State {
         /// Goes to any other.
         case idle
@@ -15,7 +15,9 @@ final class Signal: Sendable {
     }
     private let state = Mutex(State.idle)
 
-    func raise() {
+    package init() {}
+
+    package func raise() {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if case .waiting(let continuation) = state {
                 state = .idle
@@ -28,7 +30,7 @@ final class Signal: Sendable {
     }
 
     /// Returns once raised, or when the task is cancelled.
-    func wait() async {
+    package func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isRaised = state.withLock { state in

@@ -1,0 +1,111 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+import Testing
+
+@testable import BrimMaster
+
+/// Copies enter the metadata only by the order that asked for them, and only once.
+@Suite struct CompletionTests {
+    /// Slaves that do what they are told and say so.
+    private struct ObedientSlaves: SlaveLink {
+        private static let usage = ServerUsage(boot: "b", count: 1, used: 0, diskFree: 1 << 40, files: 0)
+        func order(_ slave: Peer, _ batch: OrderBatch, deadline: Duration) async throws -> OrderReply {
+            OrderReply(refused: [], usage: Self.usage)
+        }
+        func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage { Self.usage }
+        func usage(_ slave: Peer) async throws -> ServerUsage { Self.usage }
+    }
+
+    private let fixture: Fixture
+    private let desk: OrderDesk
+    private let giveUp: GiveUp
+    private let dispatcher: CopyDispatcher
+    private let bravo: ServerName
+
+    init() async throws {
+        fixture = try await Fixture(servers: ["alpha", "bravo"])
+        bravo = try ServerName(validating: "bravo")
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let ledger = Ledger(Planner(floor: 0))
+        desk = OrderDesk(term: 1, roster: fixture.roster, ledger: ledger, slaves: ObedientSlaves())
+        giveUp = GiveUp(
+            store: fixture.store, views: fixture.views, desk: desk, ledger: ledger, roster: fixture.roster,
+            breaker: EvictionGuard(store: fixture.store, settings: SwarmSettings(), logger: logger), logger: logger)
+        dispatcher = CopyDispatcher(
+            store: fixture.store, views: fixture.views, roster: fixture.roster, ledger: ledger, desk: desk,
+            giveUp: giveUp, bell: fixture.changed, logger: logger)
+    }
+
+    /// Has bravo pull a file; the completion that it will send.
+    private func pull(_ entry: Entry) async throws -> CompletionsRequest {
+        let content = try #require(entry.content)
+        let order = Order.Pull(
+            blob: content.blob, size: content.size, checksum: content.checksum, label: try BlobLabel(entry: entry),
+            sources: [])
+        let receipt = try await desk.send([OrderDesk.Draft(evict: [], pull: order)], to: bravo)
+        return CompletionsRequest(
+            name: bravo, id: "id-bravo", term: 1,
+            items: [.init(sequence: receipt.sequences[0], file: entry.id, blob: content.blob, error: nil)],
+            usage: receipt.usage)
+    }
+
+    private func replicas(_ entry: Entry) async throws -> [String] {
+        try #require(try await fixture.store.entry(entry.id)?.content).replicas.map(\.rawValue)
+    }
+
+    private func giveUpOnBravo(_ entry: Entry) async throws {
+        let content = try #require(try await fixture.store.entry(entry.id)?.content)
+        let victim = Victim(
+            file: entry.id, blob: content.blob, size: content.size, surplus: content.surplus,
+            replicas: content.replicas)
+        let gone = try await giveUp.strike([victim], on: bravo, minSurplus: [1], reasons: ["test"])
+        #expect(gone.count == 1)
+    }
+
+    @Test func aCopyIsEnteredOnce() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        let blob = try #require(entry.content?.blob)
+        let completion = try await pull(entry)
+        #expect(try await dispatcher.completed(completion).keep == [blob])
+        #expect(try await replicas(entry) == ["alpha", "bravo"])
+        // Its answer got lost, and it comes again.
+        let again = try await dispatcher.completed(completion)
+        #expect(again.keep == [blob])
+        #expect(again.discard.isEmpty)
+    }
+
+    /// The slave has deleted it; entered again, it would count, and the last real copy might be given up for it.
+    @Test func oneGivenUpSinceIsNotEnteredAgain() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        let completion = try await pull(entry)
+        _ = try await dispatcher.completed(completion)
+        try await giveUpOnBravo(entry)
+        let again = try await dispatcher.completed(completion)
+        #expect(again.keep.isEmpty)
+        #expect(again.discard.isEmpty)
+        #expect(try await replicas(entry) == ["alpha"])
+        // A new order counts, and the old completion does not stand for it.
+        let second = try await pull(entry)
+        #expect(try await dispatcher.completed(completion).keep.isEmpty)
+        #expect(try await dispatcher.completed(second).keep.count == 1)
+        #expect(try await replicas(entry) == ["alpha", "bravo"])
+    }
+
+    @Test func ordersOfAnotherLeaderEnterNothing() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        var completion = try await pull(entry)
+        completion.term = 0
+        #expect(try await dispatcher.completed(completion).keep.isEmpty)
+        #expect(try await replicas(entry) == ["alpha"])
+    }
+
+    @Test func whatNobodyWantsAnyMoreIsDiscarded() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        let completion = try await pull(entry)
+        _ = try await fixture.namespace.remove(try BrimPath(parsing: "/f"), recursive: false)
+        #expect(try await dispatcher.completed(completion).discard == [try #require(entry.content?.blob)])
+    }
+}

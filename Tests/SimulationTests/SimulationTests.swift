@@ -1,0 +1,73 @@
+import BrimSimulation
+import Foundation
+import Testing
+
+/// Whole swarms in one process, from seeds. `brim-simulate --seed N --trace` replays one; see docs/simulation.md.
+///
+/// They run in processes of their own, whose hashing is deterministic.
+@Suite(.serialized) struct SimulationTests {
+    @Test func swarmsKeepTheRules() throws {
+        let (status, output) = try simulate("--seeds", "1..200", "--steps", "60", "--jobs", "2")
+        #expect(status == 0, "\(output)")
+        #expect(output.contains("200 runs, 0 failed"), "\(output)")
+        // The runs mean something only if all of this happened, often.
+        let counts = output.matches(of: /([a-zA-Z]+) (\d+)/).reduce(into: [String: Int]()) {
+            $0[String($1.1)] = Int($1.2)
+        }
+        for what in Counted.allCases where what != .rotten {
+            #expect(counts[what.rawValue, default: 0] >= 200, "\(what): \(output)")
+        }
+        #expect(counts["rotten", default: 0] > 10, "\(output)")
+    }
+
+    @Test func oneSeedIsOneRun() throws {
+        let runs = try (0..<3).map { _ in try simulate("--seed", "7", "--steps", "100").output }
+        #expect(runs[0].contains("seed 7: trace "))
+        #expect(runs[1] == runs[0])
+        #expect(runs[2] == runs[0])
+        let other = try simulate("--seed", "8", "--steps", "100").output
+        #expect(other != runs[0])
+        // Reading along changes nothing.
+        let traced = try simulate("--seed", "7", "--steps", "100", "--trace").output
+        #expect(traced.hasSuffix(runs[0]))
+    }
+
+    /// Each way to break the engine is noticed within 1000 steps, for what it is.
+    @Test(arguments: Flaw.allCases)
+    func brokenEnginesAreCaught(flaw: Flaw) throws {
+        let (status, output) = try simulate(
+            "--seeds", "1..16", "--steps", "60", "--jobs", "2", "--until-failure", "--flaw", flaw.rawValue)
+        #expect(status == 1, "\(flaw) went unnoticed: \(output)")
+        #expect(flaw.violations.contains { output.contains($0) }, "\(flaw): \(output)")
+    }
+
+    @Test func argumentsThatMakeNoSenseAreRefused() throws {
+        #expect(try simulate("--seeds", "5..1").status != 0)
+        #expect(try simulate("--trace").status != 0)
+        #expect(try simulate("--steps", "0").status != 0)
+    }
+
+    private func simulate(_ arguments: String...) throws -> (status: Int32, output: String) {
+        let process = Process()
+        process.executableURL = try Self.executable
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+    }
+
+    /// Built beside the tests.
+    private static var executable: URL {
+        get throws {
+            let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            let places = [URL(filePath: own), Bundle.main.bundleURL, URL(filePath: CommandLine.arguments[0])]
+                .flatMap { place in [place.deletingLastPathComponent(), place] }
+            let names = places.map { $0.appending(path: "brim-simulate") }
+            let found = names.first { FileManager.default.isExecutableFile(atPath: $0.path) }
+            return try #require(found, "brim-simulate is not beside \(places)")
+        }
+    }
+}
