@@ -53,6 +53,9 @@ private struct Writer: Worker {
         var replicas: [String]
     }
 
+    /// Random bytes that are made; a larger file repeats them.
+    private static let piece = 1 << 20
+
     let master: HTTPConnection
     let token: String
     let directory: String
@@ -69,7 +72,8 @@ private struct Writer: Worker {
         self.directory = directory
         self.batch = batch
         self.copies = copies
-        bytes = (0..<size).map { _ in UInt8.random(in: 0...255) }
+        let piece = (0..<min(size, Self.piece)).map { _ in UInt8.random(in: 0...255) }
+        bytes = (0..<size).map { piece[$0 % Self.piece] }
     }
 
     mutating func step(_ sequence: Int) throws {
