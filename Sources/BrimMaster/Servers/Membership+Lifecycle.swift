@@ -146,6 +146,8 @@ extension Membership {
     }
 
     private func drop(_ name: ServerName, keeping others: Set<ServerName>?) async throws {
+        // Versions that were just overwritten name it in their files' documents, where only the live ones are looked at.
+        while try await store.settleVersions(of: nil, limit: Self.range, view: try await views.current()) > 0 {}
         while try await store.dropReplicas(
             of: name, keeping: others, limit: Self.range, view: try await views.current()) > 0
         { changed.ring() }
