@@ -37,7 +37,7 @@ public enum Flaw: String, Sendable, CaseIterable {
         case .quotaIgnored: ["uses more than its quota"]
         case .lossesIgnored: ["does not have"]
         case .drainIgnored: ["is draining and is to get", "no rest: up are"]
-        case .forgottenNamed: ["which is forgotten", "names"]
+        case .forgottenNamed: ["names [", "the tombstone of"]
         case .trashCopied: ["was removed and is copied"]
         case .trashReturns: ["was removed and comes back"]
         }

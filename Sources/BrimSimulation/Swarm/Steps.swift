@@ -14,8 +14,10 @@ extension World {
             case .write: 30
             case .overwrite: 12
             case .remove, .read, .heal: 8
-            case .undelete: 6
-            case .rename, .removeNow, .restore, .drain, .undrain, .forget: 4
+            case .undelete: 20
+            case .restore: 16
+            case .forget: 10
+            case .rename, .removeNow, .drain, .undrain: 4
             case .crashSlave, .startAll, .quota, .partition, .changeN: 4
             case .crashMaster, .databaseAway, .badNetwork, .diskFull, .bitRot, .newServer: 2
             case .clockJump, .diskFault, .purge: 1

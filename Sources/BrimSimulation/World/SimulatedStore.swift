@@ -128,8 +128,9 @@ extension SimulatedStore {
         counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
     ) async throws -> ServerView {
         try await call("publishView") { store in
+            let named = world.flaw == .forgottenNamed ? [] : forgotten
             let view = try store.publishView(
-                counted: counted, readable: readable, up: up, forgotten: forgotten, term: term)
+                counted: counted, readable: readable, up: up, forgotten: named, term: term)
             judge.published(view)
             return view
         }
