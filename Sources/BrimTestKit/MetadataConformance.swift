@@ -22,7 +22,8 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
 
     /// All checks.
     public static let all =
-        namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions + events + settings
+        namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions + events
+        + settings
 }
 
 /// Where a store differs from what it must do.

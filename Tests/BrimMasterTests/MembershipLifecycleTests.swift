@@ -22,7 +22,8 @@ import Testing
             recounter: Recounter(store: store, views: views, changed: fixture.changed, logger: logger),
             drains: DrainProgress(store: store, roster: roster, settings: settings, logger: logger),
             settings: settings,
-            breaker: EvictionGuard(store: store, settings: settings.current, logger: logger), swarm: "swarm", term: term,
+            breaker: EvictionGuard(store: store, settings: settings.current, logger: logger), swarm: "swarm",
+            term: term,
             slaves: SlaveCaller(
                 peers: PeerClient(logger: logger), keys: try SwarmKeys(password: "test"), subject: "master"),
             changed: fixture.changed, removed: Bell(), logger: logger)

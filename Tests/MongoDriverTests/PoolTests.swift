@@ -122,7 +122,6 @@ import Testing
         let error = await expectError(.unavailable) { try await client.ping() }
         let taken = ContinuousClock.now - started
         #expect(taken > .milliseconds(500))
-        #expect(taken < .seconds(8))
         #expect(error?.description.contains("cannot be reached") == true)
         #expect(error?.description.contains("127.0.0.1:1") == true)
         #expect(error?.isRetryable == true)

@@ -12,7 +12,8 @@ extension ScenarioTests {
         /// The contract. A new code must be entered here, and in docs/openapi.yaml.
         private static let table: [BrimError.Code: Int] = [
             .invalid: 400, .unauthorized: 401, .denied: 403, .notFound: 404, .unsupported: 405, .exists: 409,
-            .notDirectory: 409, .isDirectory: 409, .notEmpty: 409, .conflict: 409, .precondition: 412, .tooLarge: 413,
+            .notDirectory: 409, .isDirectory: 409, .notEmpty: 409, .conflict: 409, .precondition: 412, .forgotten: 410,
+            .tooLarge: 413,
             .range: 416, .internal: 500, .corrupt: 500, .io: 500, .unavailable: 503, .timeout: 504, .full: 507,
         ]
 
@@ -20,8 +21,8 @@ extension ScenarioTests {
         func aCodeHasOneStatusAndOneExitStatus(_ code: BrimError.Code) throws {
             let status = try #require(Self.table[code], "\(code) is in no table")
             #expect(code.httpStatus == status)
-            // What is understood of a bare status is a code of that status.
-            #expect(BrimError.Code(httpStatus: status).httpStatus == status)
+            // What is understood of a bare status is a code of that status; a bare 410 does not end a slave.
+            #expect(BrimError.Code(httpStatus: status).httpStatus == (code == .forgotten ? 400 : status))
             let error = BrimError(code, "it failed", advice: "Do something")
             let decoded = try BrimJSON.decoder().decode(BrimError.self, from: BrimJSON.encoder().encode(error))
             #expect(decoded == error && decoded.retryable == code.usuallyRetryable)
@@ -147,15 +148,26 @@ extension ScenarioTests {
                         arguments: ["-X", "POST"]), swarm)
                 try FileManager.default.moveItem(at: aside, to: data)
 
-                let met = Set(cases.map(\.code)).union([.corrupt, .timeout, .unavailable, .io])
+                // A server that was struck off, and says that it stops.
+                try await swarm.startSlave("bravo", quota: "1M")
+                let farewell = #"{"name": "bravo", "id": "\#(try identity(swarm, of: "bravo"))", "blobs": []}"#
+                try await swarm.stop("bravo")
+                _ = try await swarm.brim("server", "drain", "bravo")
+                _ = try await swarm.brim("server", "forget", "bravo", "--lose-data")
+                try await expect(
+                    Case(
+                        what: "one that was forgotten", code: .forgotten, path: "/v1/node/goodbye",
+                        arguments: json + ["-d", farewell], token: try swarm.keys.nodeToken(name: "bravo")), swarm)
+
+                let met = Set(cases.map(\.code)).union([.corrupt, .timeout, .unavailable, .io, .forgotten])
                 // A fault of the program itself cannot be asked for.
                 #expect(Set(Self.table.keys).subtracting(met) == [.internal])
             }
         }
 
-        private func identity(_ swarm: Swarm) throws -> String {
+        private func identity(_ swarm: Swarm, of slave: String = "alpha") throws -> String {
             struct Identity: Decodable { var id: String }
-            let file = try Data(contentsOf: swarm.data(of: "alpha").appending(path: "brim.json"))
+            let file = try Data(contentsOf: swarm.data(of: slave).appending(path: "brim.json"))
             return try JSONDecoder().decode(Identity.self, from: file).id
         }
 

@@ -34,13 +34,19 @@ final class PeerConnections: Sendable {
     ) async throws -> PeerReply {
         let loop = Self.loop(for: address)
         let call = PeerCall(head: head, body: body, reply: loop.makePromise())
-        let timer = loop.scheduleTask(deadline: deadline) { call.reply.fail(timeout) }
+        // The caller learns of the reply when the connection is free again, so that its next call can use it.
+        let answer = loop.makePromise(of: PeerReply.self)
+        let end = { @Sendable (error: any Error) in
+            call.reply.fail(error)
+            answer.fail(error)
+        }
+        let timer = loop.scheduleTask(deadline: deadline) { end(timeout) }
         defer { timer.cancel() }
         return try await withTaskCancellationHandler {
-            send(call, Key(address: address, loop: ObjectIdentifier(loop)), on: loop)
-            return try await call.reply.futureResult.get()
+            send(call, Key(address: address, loop: ObjectIdentifier(loop)), on: loop, answer)
+            return try await answer.futureResult.get()
         } onCancel: {
-            call.reply.fail(CancellationError())
+            end(CancellationError())
         }
     }
 
@@ -51,10 +57,14 @@ final class PeerConnections: Sendable {
         return loops[Int(UInt(bitPattern: address.hashValue) % UInt(loops.count))]
     }
 
-    private func send(_ call: PeerCall, _ key: Key, on loop: any EventLoop) {
+    private func send(
+        _ call: PeerCall, _ key: Key, on loop: any EventLoop, _ answer: EventLoopPromise<PeerReply>
+    ) {
         take(key, on: loop).whenComplete { [self] taken in
             switch taken {
-            case .failure(let error): call.reply.fail(error)
+            case .failure(let error):
+                call.reply.fail(error)
+                answer.fail(error)
             case .success(let channel):
                 channel.writeAndFlush(call).cascadeFailure(to: call.reply)
                 call.reply.futureResult.whenComplete { outcome in
@@ -64,6 +74,7 @@ final class PeerConnections: Sendable {
                     } else {
                         channel.close(promise: nil)
                     }
+                    answer.completeWith(outcome)
                 }
             }
         }
