@@ -129,6 +129,12 @@ extension World {
         damaged.value[blob]?.contains(server) ?? false
     }
 
+    /// Whoever wants one copy may lose it by one loss, and of what was in the trash one may be left.
+    func isLossExcused(_ content: FileContent) -> Bool {
+        damaged.value[content.blob] != nil
+            && (content.n + settings.floor < 2 || weakened.value.contains(content.blob))
+    }
+
     /// What must hold after every step.
     func checkAlways(_ entries: [Entry]) {
         checkQuotas()
@@ -139,11 +145,7 @@ extension World {
             guard let content = entry.content else { continue }
             if content.surplus != content.k - content.n { fail("surplus of \(path) is not k − n") }
             if found.updateValue(Content(content), forKey: path) != nil { fail("\(path) is there twice") }
-            // Whoever wants one copy may lose it by one loss, and of what was in the trash one may be left.
-            let isLossExcused =
-                damaged.value[content.blob] != nil
-                && (content.n + settings.floor < 2 || weakened.value.contains(content.blob))
-            if !isLossExcused, !members.contains(where: { $0.disk.holds(content.blob, content.checksum) }) {
+            if !isLossExcused(content), !members.contains(where: { $0.disk.holds(content.blob, content.checksum) }) {
                 fail("no intact copy of \(path) (\(content.blob)) is left")
             }
         }

@@ -18,8 +18,12 @@ extension SimulatedClient {
         defer { world.changing.value.remove(machine.name) }
         let isDone = try await settle(conflictIsFinal: true) { try await $0.forget(machine.name) }
         world.note("client", "forgets", isDone.map { $0 ? 1 : 0 } ?? 2, machine.name.rawValue)
-        // Not found at a second try: the first one did it.
-        guard isDone != false else { return }
+        // Not found may also mean that it has never joined.
+        let id = machine.disk.state.value.id
+        guard await world.database.inspect({ $0.isForgotten(id: id) }) else {
+            if isDone == true { world.fail("\(machine.name) is said to be forgotten and is not") }
+            return
+        }
         machine.isForgotten.value = true
         world.count(.forgotten)
     }
