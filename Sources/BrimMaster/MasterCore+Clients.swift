@@ -11,8 +11,9 @@ extension MasterCore {
         try await reads.plan(path, readerHost: readerHost)
     }
 
-    package func remove(_ path: BrimPath, recursive: Bool) async throws -> RemoveReply {
-        let reply = try await namespace.remove(path, recursive: recursive)
+    package func remove(_ path: BrimPath, recursive: Bool, now: Bool) async throws -> RemoveReply {
+        let reply = try await namespace.remove(path, recursive: recursive, now: now)
+        breaker.explainAll()
         removed.ring()
         changed.ring()
         return reply
@@ -26,6 +27,7 @@ extension MasterCore {
 
     package func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
         let stat = try await namespace.change(path, request)
+        if request.n != nil { breaker.explain(bytes: stat.size) }
         changed.ring()
         return stat
     }

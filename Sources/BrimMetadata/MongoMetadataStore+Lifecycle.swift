@@ -48,11 +48,16 @@ extension MongoMetadataStore {
                 FindOptions(
                     sort: ["surplus": 1, "_id": 1], limit: limit, projection: ["surplus": 1], hint: "richest"))
             guard !next.isEmpty else { return 0 }
-            // The condition once more: what is another holder now may be none when this comes to its file.
             let chosen: BSONDocument = ["_id": ["$in": .array(next.compactMap { $0["_id"] })]]
-            let result = try await collections.files.updateMany(
-                Self.droppable(of: server, keeping: others).merging(chosen), Pipelines.removing(server, view: view))
-            return result.matched
+            let (collections, now) = (collections, clock())
+            return try await transaction { tx in
+                let namespace = NamespaceTransaction(tx, collections, now: now)
+                // The condition once more: what is another holder now may be none when this comes to its file.
+                let result = try namespace.files.updateMany(
+                    Self.droppable(of: server, keeping: others).merging(chosen), Pipelines.removing(server, view: view))
+                try namespace.buryEmptied(chosen)
+                return result.matched
+            }
         }
     }
 

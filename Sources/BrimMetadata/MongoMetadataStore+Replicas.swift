@@ -221,12 +221,7 @@ extension MongoMetadataStore {
                                 Self.unchanged($0, Self.anyState).merging(["replicas": .server($0.server)]),
                                 Pipelines.removing($0.server, view: view))
                         })
-                    let gone = try namespace.files.find(
-                        [
-                            "_id": ["$in": .array(changes.map { .id($0.file) })], "replicas": [],
-                            "state": .document(Documents.discardedStates), "discarded.at": ["$exists": true],
-                        ], FindOptions(projection: ["_id": 1]))
-                    _ = try namespace.bury(try gone.map { FileID(try $0.int64("_id")) })
+                    try namespace.buryEmptied(["_id": ["$in": .array(changes.map { .id($0.file) })]])
                 }
             }
         }

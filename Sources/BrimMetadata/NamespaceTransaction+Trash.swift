@@ -71,6 +71,15 @@ extension NamespaceTransaction {
         return buried
     }
 
+    /// Buries what is in the trash, among these documents, and has no copy any more: nobody can bring it back.
+    func buryEmptied(_ chosen: BSONDocument) throws {
+        let emptied: BSONDocument = [
+            "replicas": [], "state": .document(Documents.discardedStates), "discarded.at": ["$exists": true],
+        ]
+        let gone = try files.find(chosen.merging(emptied), FindOptions(projection: ["_id": 1]))
+        _ = try bury(try gone.map { FileID(try $0.int64("_id")) })
+    }
+
     private func tombstone(_ version: BSONDocument, of file: BSONValue) throws -> BSONDocument {
         var document: BSONDocument = ["_id": .blob(try version.blob("blob"))]
         document.append(time: now, as: "at")

@@ -104,9 +104,11 @@ public struct Simulation: Sendable {
 extension World {
     /// Whether a server that is there should have this file.
     fileprivate func isHeld(_ path: BrimPath, _ snapshot: Snapshot) -> Bool {
+        let contents = expectations.value.contents(path)
+        let isExcused = snapshot.files.contains { contents.contains(Content($0.content)) && isLossExcused($0.content) }
+        if isExcused { return false }
         // Without a server that is away no file is out of reach.
         if away.value.isEmpty { return true }
-        let contents = expectations.value.contents(path)
         return snapshot.files.contains { contents.contains(Content($0.content)) && $0.content.readable }
     }
 

@@ -41,17 +41,14 @@ extension InMemoryMetadataStore {
         of server: ServerName, keeping others: Set<ServerName>?, limit: Int, view: ServerView
     ) -> Int {
         let chosen =
-            files
-            .filter { _, content in
+            documents
+            .filter { id, content in
                 content.replicas.contains(server)
-                    && others.map { !$0.isDisjoint(with: content.replicas) } ?? true
+                    && (records[id] == nil || others.map { !$0.isDisjoint(with: content.replicas) } ?? true)
             }
-            .sorted { ($0.content.surplus, $0.entry.id) < ($1.content.surplus, $1.entry.id) }
+            .sorted { ($0.content.surplus, $0.id) < ($1.content.surplus, $1.id) }
             .prefix(limit)
-        for (entry, content) in chosen {
-            records[entry.id]?.entry.content = content.with(
-                replicas: content.replicas.filter { $0 != server }, view: view)
-        }
+        for (id, content) in chosen { remove(server, from: id, content, view: view) }
         return chosen.count
     }
 

@@ -96,10 +96,15 @@ extension InMemoryMetadataStore {
     public func loseReplicas(_ changes: [ReplicaChange], view: ServerView) {
         for change in changes {
             guard let content = anyContent(change), content.replicas.contains(change.server) else { continue }
-            let others = content.replicas.filter { $0 != change.server }
-            set(change.file, content.with(replicas: others, view: view))
-            if records[change.file] == nil, others.isEmpty { bury(change.file) }
+            remove(change.server, from: change.file, content, view: view)
         }
+    }
+
+    /// Takes a server off a document; one in the trash that no server has any more is buried.
+    func remove(_ server: ServerName, from id: FileID, _ content: FileContent, view: ServerView) {
+        let others = content.replicas.filter { $0 != server }
+        set(id, content.with(replicas: others, view: view))
+        if records[id] == nil, others.isEmpty { bury(id) }
     }
 
     /// What a live file holds, if it still is the blob that the change is about.
@@ -126,7 +131,7 @@ extension InMemoryMetadataStore {
     }
 
     /// Everything that has a blob by itself: files, removed files, old versions.
-    private var documents: [(id: FileID, content: FileContent)] {
+    var documents: [(id: FileID, content: FileContent)] {
         files.map { ($0.id, $1) }
             + trash.values.compactMap { record in record.entry.content.map { (record.entry.id, $0) } }
             + olds.map { ($0, $1.version.content) }

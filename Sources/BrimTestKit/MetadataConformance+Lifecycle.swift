@@ -93,6 +93,32 @@ extension MetadataConformance {
             try expectEqual(try await f.content(away).replicas, [f.delta])
             try expect(try await !f.content(away).readable, "nobody who answers has it")
         },
+        MetadataConformance("what is in the trash goes with a forgotten server that alone had it") { f in
+            try await f.join(f.alpha)
+            let old = try f.write("f", on: [f.alpha])
+            _ = try await f.commit(old)
+            let file = try await f.commit(f.write("f", on: [f.bravo]))[0].entry
+            try await f.settle()
+            let sole = try await f.file("sole", on: [f.alpha])
+            let both = try await f.file("both", on: [f.alpha, f.bravo])
+            _ = try await f.remove([sole, both])
+            // Nobody minds the last copies of these.
+            try expectEqual(
+                try await f.store.dropReplicas(of: f.alpha, keeping: [f.bravo], limit: 9, view: f.view), 3)
+            try expectEqual(
+                try await f.store.dropReplicas(of: f.alpha, keeping: nil, limit: 9, view: f.view), 0)
+            try expectEqual(try await f.store.removedFile(sole.id), nil)
+            try expectEqual(try await f.store.removedFile(both.id)?.entry.content?.replicas, [f.bravo])
+            try expectEqual(try await f.store.formerVersions(of: file.id, before: nil, limit: 9), [])
+            let gone = [old.blob, try f.change(sole, f.alpha).blob]
+            try expectEqual(try await f.store.tombstoned(gone), Set(gone))
+            try await expectError(.notFound) {
+                _ = try await f.store.undelete(sole.id, to: f.place("sole"), view: f.view)
+            }
+            try await expectError(.notFound) { _ = try await f.store.restore(1, of: file.id, view: f.view) }
+            try expectEqual(
+                try await f.store.undelete(both.id, to: f.place("both"), view: f.view).content?.replicas, [f.bravo])
+        },
         MetadataConformance("whoever names a forgotten server, no file does") { f in
             let file = try await f.file("f", on: [f.alpha, f.bravo])
             f.view.forgotten = [f.charlie, f.delta]

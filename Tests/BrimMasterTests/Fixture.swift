@@ -41,9 +41,12 @@ struct Fixture {
 
     static let checksum = Checksum(crc32c: 7)
 
-    /// Commits a file as if its bytes were on these servers.
+    /// Commits a file as if its bytes were on these servers, counted with the view that is known unless another is given.
     @discardableResult
-    func file(_ path: String, on servers: [String], n: Int = 1, size: Int64 = 3) async throws -> Entry {
+    func file(
+        _ path: String, on servers: [String], n: Int = 1, size: Int64 = 3, view: ServerView? = nil
+    ) async throws -> Entry {
+        let known = try await views.current()
         let path = try BrimPath(parsing: path)
         guard let name = path.name, let parent = path.parent else { throw BrimError(.invalid, "a file needs a name") }
         let directory = try await namespace.ensureDirectory(parent)
@@ -51,7 +54,7 @@ struct Fixture {
             request: ids.request(), place: EntryPlace(parent: directory.id, name: name), blob: ids.next(), size: size,
             checksum: Self.checksum, replicas: try servers.map { try ServerName(validating: $0) }, mode: 0o644,
             modified: .now, explicitN: n, defaultN: 3)
-        let outcomes = try await store.commit([write], view: try await views.current())
+        let outcomes = try await store.commit([write], view: view ?? known)
         guard let outcome = try outcomes.first?.get() else { throw BrimError(.internal, "no outcome") }
         return outcome.entry
     }

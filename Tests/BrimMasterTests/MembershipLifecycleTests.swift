@@ -97,6 +97,22 @@ import Testing
         #expect(try await fixture.store.entry(sole.id)?.content?.replicas == [])
     }
 
+    @Test func aFileWrittenToItWhileItIsForgottenIsNotLost() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        let alpha = try name("alpha")
+        let membership = try await leader(fixture)
+        try await membership.drain(alpha)
+        let old = try await fixture.store.view()
+        let forgetting = Task { try await membership.forget(alpha, losesData: false) }
+        // From now on only who counts with an older view may name it.
+        while try await fixture.store.view().forgotten != [alpha] { try await Task.sleep(for: .milliseconds(5)) }
+        let late = try await fixture.file("/late", on: ["alpha"], view: old)
+        await expect(.conflict, "/late") { _ = try await forgetting.value }
+        #expect(try await fixture.store.entry(late.id)?.content?.replicas == [alpha])
+        #expect(try await fixture.store.view().forgotten == [])
+        #expect(try await fixture.store.servers()[0].forget == nil)
+    }
+
     private func expect(
         _ code: BrimError.Code, _ text: String = "", sourceLocation: SourceLocation = #_sourceLocation,
         _ body: () async throws -> Void

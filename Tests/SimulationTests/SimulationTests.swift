@@ -15,7 +15,7 @@ import Testing
             $0[String($1.1)] = Int($1.2)
         }
         for what in Counted.allCases where what != .rotten {
-            #expect(counts[what.rawValue, default: 0] >= 200, "\(what): \(output)")
+            #expect(counts[what.rawValue, default: 0] >= 100, "\(what): \(output)")
         }
         #expect(counts["rotten", default: 0] > 10, "\(output)")
     }

@@ -118,19 +118,13 @@ extension Membership {
     private func strikeOff(_ name: ServerName) async throws {
         guard let record = await roster.record(name), let mark = record.forget else { return }
         ledger.decide { _ = $0.lost(name) }
-        try await drop(name, keeping: mark.losesData ? nil : await roster.readable(besides: name))
-        guard try await store.copies(on: name, after: nil, limit: 1).isEmpty else {
-            // Others that had copies of them are gone since this began.
-            try await documents.exclusively { [store, roster] in await roster.merge(try await store.cancelForget(name))
-            }
-            throw try await refusal(name, try await lastCopies(on: name))
-        }
+        try await dropAll(name, mark)
         // From here on no update leaves its name in a file. Commits that count with an older view may still enter it.
         struck.insert(name)
         defer { struck.remove(name) }
         try await publish()
         try await clock.sleep(for: ViewKeeper.maxAge)
-        try await drop(name, keeping: nil)
+        try await dropAll(name, mark)
         try await documents.exclusively { [store, roster] in
             try await store.endForget(name, id: record.id)
             await roster.forget(name)
@@ -145,7 +139,24 @@ extension Membership {
         changed.ring()
     }
 
+    /// Takes it off all files. Throws `.conflict`, and no longer forgets it, when that would lose some: others that had
+    /// copies of them are gone since this began, or they were written to it meanwhile.
+    private func dropAll(_ name: ServerName, _ mark: ForgetMark) async throws {
+        try await drop(name, keeping: mark.losesData ? nil : await roster.readable(besides: name))
+        guard try await store.copies(on: name, after: nil, limit: 1).isEmpty else {
+            struck.remove(name)
+            try await documents.exclusively { [store, roster] in await roster.merge(try await store.cancelForget(name))
+            }
+            try await publish()
+            throw try await refusal(name, try await lastCopies(on: name))
+        }
+    }
+
     private func drop(_ name: ServerName, keeping others: Set<ServerName>?) async throws {
+        // Versions that were just overwritten name it in their files' documents, where only the live ones are looked at.
+        // Others join meanwhile where much is written, so this does not go on until there are none.
+        while try await store.settleVersions(of: nil, limit: Self.range, view: try await views.current()) >= Self.range
+        {}
         while try await store.dropReplicas(
             of: name, keeping: others, limit: Self.range, view: try await views.current()) > 0
         { changed.ring() }

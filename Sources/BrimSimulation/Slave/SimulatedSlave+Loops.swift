@@ -13,10 +13,14 @@ extension SimulatedSlave {
                     try await sleep(pace)
                     do {
                         try await beat(&pace)
-                    } catch let error as BrimError where error.code != .notFound {
+                    } catch let error as BrimError where error.code != .notFound && error.code != .forgotten {
                         world.note(process.name, "not heard", 0, error.message)
                     }
                 }
+            } catch let error as BrimError where error.code == .forgotten {
+                world.note(process.name, "ends", 0, error.message)
+                machine.stopped.value = world.scheduler.now
+                return process.kill()
             } catch is BrimError {
                 state.value.isMember = false
                 try? await backOff()
@@ -105,7 +109,7 @@ extension SimulatedSlave {
                 do {
                     try await reportAll()
                     break
-                } catch let error as BrimError where error.code == .notFound {
+                } catch let error as BrimError where error.code == .notFound || error.code == .forgotten {
                     break
                 } catch {
                     try? await backOff()

@@ -12,6 +12,8 @@ struct Expectations {
         var ghosts: Set<Content> = []
         /// What an operation under way may make of it.
         var coming: Set<Content?> = []
+        /// All that it ever held, may have held, or could be brought back as.
+        var history: Set<Content> = []
         var isBusy = false
 
         func allows(_ content: Content?) -> Bool {
@@ -30,13 +32,24 @@ struct Expectations {
     mutating func begin(_ path: BrimPath, coming: Set<Content?>) {
         files[path, default: File()].isBusy = true
         files[path]?.coming = coming
+        remember(path, coming)
     }
+
+    private mutating func remember(_ path: BrimPath, _ contents: Set<Content?>) {
+        files[path, default: File()].history.formUnion(contents.compactMap(\.self))
+    }
+
+    /// Old versions come along with a file that moves, or is brought back under another name.
+    mutating func inherit(_ path: BrimPath, from other: BrimPath) { remember(path, Set(history(other).map(\.self))) }
+
+    func history(_ path: BrimPath) -> Set<Content> { files[path]?.history ?? [] }
 
     /// It has ended, and the file now holds one of these.
     mutating func end(_ path: BrimPath, _ possible: Set<Content?>) {
         files[path]?.possible = possible
         files[path]?.coming = []
         files[path]?.isBusy = false
+        remember(path, possible)
     }
 
     /// It has ended and did nothing.

@@ -16,6 +16,14 @@ public enum Flaw: String, Sendable, CaseIterable {
     case quotaIgnored
     /// What slaves say they have lost is not entered.
     case lossesIgnored
+    /// A server that is draining is treated like any other.
+    case drainIgnored
+    /// Forgotten servers stay where they are named.
+    case forgottenNamed
+    /// What is in the trash is copied as if it were a file's.
+    case trashCopied
+    /// What is in the trash becomes a file by itself.
+    case trashReturns
 
     /// Words of the violation that it must lead to, one of these.
     public var violations: [String] {
@@ -28,6 +36,10 @@ public enum Flaw: String, Sendable, CaseIterable {
         case .neverExchanges: ["could be copied to"]
         case .quotaIgnored: ["uses more than its quota"]
         case .lossesIgnored: ["does not have"]
+        case .drainIgnored: ["is draining and is to get", "no rest: up are"]
+        case .forgottenNamed: ["names [", "the tombstone of"]
+        case .trashCopied: ["was removed and is copied"]
+        case .trashReturns: ["was removed and comes back"]
         }
     }
 }

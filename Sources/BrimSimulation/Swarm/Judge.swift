@@ -23,9 +23,8 @@ struct Judge: Sendable {
     func committed(_ writes: [BlobCommit], _ outcomes: [Result<CommitOutcome, BrimError>]) {
         for (write, outcome) in zip(writes, outcomes) {
             // Asked again, it may have moved since.
-            guard case .success = outcome, !world.database.state.value.live.contains(write.blob),
-                !world.database.state.value.gone.contains(write.blob)
-            else { continue }
+            guard case .success = outcome, world.database.state.value.contents[write.blob] == nil else { continue }
+            world.database.state.value.contents[write.blob] = Content(size: write.size, checksum: write.checksum)
             for server in write.replicas {
                 guard let disk = world.machine(server)?.disk else { continue }
                 if !disk.holds(write.blob, write.checksum), !world.isDamaged(write.blob, on: server) {
@@ -35,21 +34,42 @@ struct Judge: Sendable {
         }
     }
 
-    /// Names or blobs changed: a blob that was removed or overwritten is never a file's again.
-    func changed(_ store: isolated InMemoryMetadataStore) {
-        let live = Set(store.entries.compactMap { $0.content?.blob })
-        let former = world.database.state.value.live
-        let gone = world.database.state.value.gone.union(former.subtracting(live))
-        if let back = live.intersection(gone).min() { world.fail("\(back) was removed and comes back") }
-        world.database.state.value.live = live
-        world.database.state.value.gone = gone
+    /// Names or blobs changed. What was removed or overwritten is a file's again only if somebody asks for it, and never
+    /// once it was buried; it is what it was.
+    func changed(_ store: isolated InMemoryMetadataStore, isAsked: Bool = false) {
+        let contents = store.entries.compactMap(\.content)
+        let discarded = store.discarded.map(\.content)
+        let (live, kept) = (Set(contents.map(\.blob)), Set(discarded.map(\.blob)))
+        var state = world.database.state.value
+        for content in contents + discarded where state.contents[content.blob] != Content(content) {
+            world.fail("\(content.blob) is not what was committed")
+        }
+        if let back = live.union(kept).intersection(state.gone).min() {
+            world.fail("\(back) was buried and comes back")
+        }
+        if !isAsked, let back = live.first(where: { state.discarded[$0] != nil }) {
+            world.fail("\(back) was removed and comes back")
+        }
+        state.gone.formUnion(state.live.union(state.discarded.keys).subtracting(live).subtracting(kept))
+        state.live = live
+        state.discarded = Dictionary(kept.map { ($0, state.discarded[$0] ?? world.scheduler.now) }) { first, _ in first
+        }
+        world.database.state.value = state
     }
 
+    /// What has a copy that is to be given up, before it is.
+    func owners(
+        _ changes: [ReplicaChange], _ store: isolated InMemoryMetadataStore
+    ) -> [BlobID: BlobOwner] { store.owners(of: changes.map(\.blob)) }
+
     /// A copy was given up: above the floor, and another holder is up, in a view that is not too old.
-    func gaveUp(_ change: ReplicaChange, _ entry: Entry?, view: ServerView) {
-        guard let entry, let content = entry.content else {
+    ///
+    /// Of what is in the trash any copy may go.
+    func gaveUp(_ change: ReplicaChange, _ owner: BlobOwner?, view: ServerView) {
+        guard let owner, owner.file == change.file else {
             return world.fail("a copy of \(change.file) is given up, which is no file")
         }
+        let content = owner.content
         let known = world.database.state.value.views[view.epoch]
         if known?.view != view { world.fail("copies are counted with a view that nobody published") }
         if let until = known?.until, world.scheduler.now - until > Self.viewAge {
@@ -58,6 +78,11 @@ struct Judge: Sendable {
         let surplus = content.replicas.count(where: view.counted.contains) - content.n
         world.count(.givenUp)
         world.note("judge", "gave up", Int64(surplus), "\(change.blob) of \(content.replicas) on \(change.server)")
+        guard owner.kind == .live else {
+            world.weakened.value.insert(change.blob)
+            if !Trash.isTrash(surplus: surplus) { world.fail("trash has a surplus of \(surplus)") }
+            return
+        }
         if surplus <= world.settings.floor {
             world.fail(
                 "\(change.blob) on \(change.server) is given up at surplus \(surplus), at or below the floor of "
@@ -67,12 +92,47 @@ struct Judge: Sendable {
             world.fail("\(change.blob) on \(change.server) is given up while no other holder is up")
         }
     }
+
+    /// Files as they were and are, when a server that is being forgotten was taken off them.
+    func forgot(_ server: ServerName, _ before: [Entry], _ store: isolated InMemoryMetadataStore) {
+        for entry in before {
+            guard let content = entry.content, content.replicas.contains(server),
+                let now = store.entry(entry.id)?.content, !now.replicas.contains(server)
+            else { continue }
+            world.weakened.value.insert(content.blob)
+            if now.replicas.isEmpty {
+                world.fail("\(content.blob) loses its last copy with \(server), which is forgotten")
+            }
+        }
+        changed(store)
+    }
+
+    /// An order goes out, or leave to write: by then a server that has been draining for long is known to be, and so is
+    /// what was removed long ago.
+    func ordered(_ pulls: [BlobID], to server: ServerName) {
+        let long = world.scheduler.now - Self.knownAfter
+        if let since = world.database.state.value.drains[server], since < long {
+            world.fail("\(server) is draining and is to get \(pulls)")
+        }
+        for blob in pulls where world.database.state.value.discarded[blob].map({ $0 < long }) ?? false {
+            world.fail("\(blob) was removed and is copied to \(server)")
+        }
+    }
+
+    /// Longer than a master may be without its database, and an order under way.
+    private static let knownAfter: Int64 = 60_000_000
 }
 
 extension World {
     /// Whether chance has destroyed this copy.
     func isDamaged(_ blob: BlobID, on server: ServerName) -> Bool {
         damaged.value[blob]?.contains(server) ?? false
+    }
+
+    /// Whoever wants one copy may lose it by one loss, and of what was in the trash one may be left.
+    func isLossExcused(_ content: FileContent) -> Bool {
+        damaged.value[content.blob] != nil
+            && (content.n + settings.floor < 2 || weakened.value.contains(content.blob))
     }
 
     /// What must hold after every step.
@@ -85,9 +145,7 @@ extension World {
             guard let content = entry.content else { continue }
             if content.surplus != content.k - content.n { fail("surplus of \(path) is not k − n") }
             if found.updateValue(Content(content), forKey: path) != nil { fail("\(path) is there twice") }
-            // Whoever wants one copy may lose it by one loss.
-            let isLossExcused = content.n + settings.floor < 2 && damaged.value[content.blob] != nil
-            if !isLossExcused, !servers.contains(where: { $0.disk.holds(content.blob, content.checksum) }) {
+            if !isLossExcused(content), !members.contains(where: { $0.disk.holds(content.blob, content.checksum) }) {
                 fail("no intact copy of \(path) (\(content.blob)) is left")
             }
         }

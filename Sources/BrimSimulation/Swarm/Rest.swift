@@ -9,23 +9,33 @@ extension World {
         var entries: [Entry]
         var view: ServerView
         var undeleted: [BlobID: Set<ServerName>]
+        /// What is in the trash, by what it was.
+        var discarded: [BlobOwner]
+        var servers: [ServerRecord]
 
         var files: [(entry: Entry, content: FileContent)] {
             entries.compactMap { entry in entry.content.map { (entry, $0) } }
         }
 
+        /// All that has a blob.
+        var contents: [FileContent] { files.map(\.content) + discarded.map(\.content) }
+
         /// Files whose k is not the number of their counted copies.
         var miscounted: [FileContent] {
-            files.map(\.content).filter { $0.k != $0.replicas.count(where: view.counted.contains) }
+            contents.filter { $0.k != $0.replicas.count(where: view.counted.contains) }
         }
     }
 
     func snapshot() async -> Snapshot {
-        await database.inspect { Snapshot(entries: $0.entries, view: $0.view(), undeleted: $0.undeleted) }
+        await database.inspect {
+            Snapshot(
+                entries: $0.entries, view: $0.view(), undeleted: $0.undeleted, discarded: $0.discarded,
+                servers: $0.servers())
+        }
     }
 
     /// Servers that are there.
-    var present: [Machine] { servers.filter { !away.value.contains($0.name) } }
+    var present: [Machine] { members.filter { !away.value.contains($0.name) } }
 
     /// All faults end, and everything is started but a server that sometimes stays away.
     func calm() {
@@ -36,7 +46,7 @@ extension World {
         network.state.value.late = 0
         database.state.value.hiccups = 0
         databaseIsBack()
-        if servers.count >= 3, chance(0.3), let server = one(of: servers) {
+        if members.count >= 3, chance(0.3), let server = one(of: members) {
             away.value = [server.name]
             crash(server)
         }
@@ -57,6 +67,7 @@ extension World {
     /// Nil when nothing is under way; else what is.
     func unrest() async -> String? {
         if expectations.value.isBusy { return "clients are at work" }
+        guard changing.value.isEmpty else { return "servers are being changed" }
         guard let core = try? master.value?.core else { return "no master" }
         for server in present {
             guard let slave = server.running else { return "\(server.name) is stopped" }
@@ -73,7 +84,10 @@ extension World {
         }
         let snapshot = await snapshot()
         let names = Set(present.map(\.name))
-        guard snapshot.view.up == names, snapshot.view.counted == names else {
+        guard !snapshot.servers.contains(where: { $0.forget != nil }) else { return "a server is being forgotten" }
+        guard !snapshot.discarded.contains(where: { $0.kind == .former }) else { return "former versions wait" }
+        let staying = names.subtracting(database.state.value.drains.keys)
+        guard snapshot.view.up == staying, snapshot.view.counted == staying, snapshot.view.readable == names else {
             return "up are \(snapshot.view.up), counted \(snapshot.view.counted)"
         }
         let undeleted = snapshot.undeleted.values.count { !$0.isDisjoint(with: names) }
@@ -86,15 +100,16 @@ extension World {
     func checkRest(_ snapshot: Snapshot) {
         count(.rest)
         if let file = snapshot.miscounted.first { fail("at rest, copies are counted wrongly: \(file)") }
-        for (_, content) in snapshot.files {
+        checkNames(snapshot)
+        for content in snapshot.contents {
             for name in content.replicas
             where !away.value.contains(name) && machine(name)?.disk.holds(content.blob, content.checksum) != true {
                 fail("at rest, \(name) does not have \(content.blob) of \(content.replicas)")
             }
         }
         let placed = Set(
-            snapshot.files.flatMap { file in
-                file.content.replicas.map { Placement(blob: file.content.blob, server: $0) }
+            snapshot.contents.flatMap { content in
+                content.replicas.map { Placement(blob: content.blob, server: $0) }
             })
         for server in present {
             for blob in server.disk.state.value.blobs.keys.sorted()
@@ -109,6 +124,18 @@ extension World {
             if let server = present.first(where: { canCopy(content, entry.id, to: $0, snapshot) }) {
                 fail("at rest, \(entry.id) (\(content)) could be copied to \(describe(server, snapshot))")
             }
+        }
+    }
+
+    /// Nothing names a server that was forgotten.
+    private func checkNames(_ snapshot: Snapshot) {
+        let known = Set(snapshot.servers.map(\.name))
+        if known != Set(members.map(\.name)) { fail("at rest, the servers are \(known.sorted())") }
+        for content in snapshot.contents where !known.isSuperset(of: content.replicas) {
+            fail("at rest, \(content.blob) names \(content.replicas), and the servers are \(known.sorted())")
+        }
+        for (blob, servers) in snapshot.undeleted where !known.isSuperset(of: servers) {
+            fail("at rest, the tombstone of \(blob) names \(servers.sorted())")
         }
     }
 
@@ -131,9 +158,12 @@ extension World {
 
     private func brim(_ server: Machine) -> Int64 { settings.headroom.brim(ofQuota: quota(server)) }
 
-    /// Bytes of copies that may be given up on a server so that their files keep `keeping`.
+    /// Bytes of copies that may be given up on a server so that their files keep `keeping`; of what is in the trash, all.
     private func mayGo(on server: Machine, keeping: Int, besides: FileID? = nil, _ snapshot: Snapshot) -> Int64 {
-        snapshot.files.reduce(0) { sum, file in
+        let trash = snapshot.discarded.reduce(0) { sum, owner in
+            owner.content.replicas.contains(server.name) ? sum + owner.content.size : sum
+        }
+        return snapshot.files.reduce(trash) { sum, file in
             guard file.content.replicas.contains(server.name), file.entry.id != besides,
                 file.content.surplus - 1 >= keeping,
                 file.content.replicas.contains(where: { $0 != server.name && snapshot.view.up.contains($0) })
@@ -157,6 +187,8 @@ extension World {
     }
 
     private func checkHeadroom(_ server: Machine, _ snapshot: Snapshot) {
+        // Of one that is draining nothing is given up: what it has goes to others.
+        guard snapshot.view.up.contains(server.name) else { return }
         let stored = server.disk.state.value.stored
         if stored > brim(server), mayGo(on: server, keeping: max(settings.floor, 0), snapshot) > 0 {
             fail("at rest, headroom of \(server.name) could be restored: \(stored) above \(brim(server))")

@@ -34,7 +34,7 @@ struct SimulatedClient: Sendable {
         }
     }
 
-    private func master<Reply: Sendable>(
+    func master<Reply: Sendable>(
         _ work: @escaping @Sendable (MasterCore) async throws -> Reply
     ) async throws -> Reply {
         try await world.callMaster(from: process, deadline: Self.deadline, work)
@@ -56,6 +56,7 @@ struct SimulatedClient: Sendable {
                 guard let url = item.url, let token = url.split(separator: "=").last.map(String.init),
                     let grant = try world.keys.verify(token).write
                 else { throw BrimError(.internal, "a grant without a URL") }
+                for target in grant.targets { Judge(world: world).ordered([grant.blob], to: target.server) }
                 // What was granted before cannot be committed any more.
                 former = url
                 // Some give up while the slave still asks for the commit.
@@ -92,9 +93,12 @@ struct SimulatedClient: Sendable {
 
     // MARK: - Names
 
-    /// Repeats until it is done or refused; nil when it was refused as not found after a try that was not answered: that
-    /// one may have done it.
-    private func settle(_ work: @escaping @Sendable (MasterCore) async throws -> Void) async throws -> Bool? {
+    /// Repeats until it is done or refused; nil when it was refused as not found, or with `sign`, after a try that was not
+    /// answered: that one may have done it. A conflict is tried again unless it `isFinal`.
+    func settle(
+        doneIf sign: BrimError.Code = .notFound, conflictIsFinal isFinal: Bool = false,
+        _ work: @escaping @Sendable (MasterCore) async throws -> Void
+    ) async throws -> Bool? {
         var isUncertain = false
         while true {
             do {
@@ -102,9 +106,9 @@ struct SimulatedClient: Sendable {
                 return true
             } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
                 isUncertain = true
-            } catch let error as BrimError where error.code == .notFound && isUncertain {
-                return nil
-            } catch let error as BrimError where error.code == .conflict {
+            } catch let error as BrimError where error.code == .notFound || error.code == sign {
+                return isUncertain ? nil : false
+            } catch let error as BrimError where error.code == .conflict && !isFinal {
                 // Once more.
             } catch is BrimError {
                 return false
@@ -113,8 +117,9 @@ struct SimulatedClient: Sendable {
         }
     }
 
-    func remove(_ path: BrimPath) async throws {
-        _ = try await settle { _ = try await $0.remove(path, recursive: false) }
+    /// Into the trash, unless `now`.
+    func remove(_ path: BrimPath, now: Bool) async throws {
+        _ = try await settle { _ = try await $0.remove(path, recursive: false, now: now) }
         world.note("client", "removed", 0, path.description)
         world.count(.removed)
         world.expectations.value.end(path, [nil])

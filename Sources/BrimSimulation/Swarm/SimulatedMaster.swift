@@ -83,7 +83,9 @@ struct SimulatedSlaveLink: SlaveLink {
     let process: Process
 
     func order(_ slave: Peer, _ batch: OrderBatch, deadline: Duration) async throws -> OrderReply {
-        try await world.call(slave.server, from: process, deadline: deadline) { try await $0.handle(batch) }
+        let pulls = batch.orders.compactMap(\.pull?.blob)
+        if !pulls.isEmpty { Judge(world: world).ordered(pulls, to: slave.server) }
+        return try await world.call(slave.server, from: process, deadline: deadline) { try await $0.handle(batch) }
     }
 
     func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage {

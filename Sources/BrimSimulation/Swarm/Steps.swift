@@ -3,7 +3,8 @@ import BrimModel
 /// What can happen in one step: something a client wants, or something that goes wrong.
 extension World {
     enum Event: String, CaseIterable {
-        case write, overwrite, remove, rename, changeN, read
+        case write, overwrite, remove, removeNow, rename, changeN, read
+        case undelete, restore, purge, drain, undrain, forget
         case crashSlave, crashMaster, startAll, partition, heal, databaseAway, badNetwork
         case diskFull, bitRot, clockJump, quota, diskFault, newServer
 
@@ -13,10 +14,13 @@ extension World {
             case .write: 30
             case .overwrite: 12
             case .remove, .read, .heal: 8
-            case .rename: 4
+            case .undelete: 20
+            case .restore: 16
+            case .forget: 10
+            case .rename, .removeNow, .drain, .undrain: 4
             case .crashSlave, .startAll, .quota, .partition, .changeN: 4
-            case .crashMaster, .databaseAway, .badNetwork, .diskFull, .bitRot: 2
-            case .clockJump, .diskFault, .newServer: 1
+            case .crashMaster, .databaseAway, .badNetwork, .diskFull, .bitRot, .newServer: 2
+            case .clockJump, .diskFault, .purge: 1
             }
         }
     }
@@ -49,10 +53,20 @@ extension World {
     private func carryOut(_ event: Event) {
         switch event {
         case .write, .overwrite: write(isOverwrite: event == .overwrite)
-        case .remove:
+        case .remove, .removeNow:
             guard let path = file() else { return }
+            let now = event == .removeNow
             expectations.value.begin(path, coming: [nil])
-            SimulatedClient(world: self, patience: 1).start { try await $0.remove(path) }
+            SimulatedClient(world: self, patience: 1).start { try await $0.remove(path, now: now) }
+        case .undelete: undelete()
+        case .restore:
+            guard let path = file() else { return }
+            expectations.value.begin(path, coming: Set(expectations.value.history(path).map(\.self)))
+            SimulatedClient(world: self, patience: 1).start { try await $0.restore(path) }
+        case .purge:
+            let path = chance(0.2) ? nil : one(of: Self.paths)
+            SimulatedClient(world: self, patience: 1).start { try await $0.purge(path) }
+        case .drain, .undrain, .forget: change(event)
         case .rename: rename()
         case .changeN:
             guard let path = file() else { return }
@@ -93,7 +107,7 @@ extension World {
             let quota = number(5...100)
             SimulatedClient(world: self, patience: 1).start { try await $0.setQuota(server.name, quota) }
         case .diskFault: one(of: servers)?.running?.markFailing()
-        case .newServer: if servers.count < Self.mostServers { addServer() }
+        case .newServer: if members.count < Self.mostServers { addServer() }
         }
     }
 
@@ -119,15 +133,48 @@ extension World {
         else { return }
         let contents = expectations.value.contents(from)
         expectations.value.begin(from, coming: [nil])
+        expectations.value.inherit(to, from: from)
         expectations.value.begin(to, coming: contents)
         SimulatedClient(world: self, patience: 1).start { try await $0.rename(from, to: to) }
     }
 
+    /// Brings back what was removed, under its name or another that is free.
+    private func undelete() {
+        let free = expectations.value.idle(among: Self.paths).filter { expectations.value.contents($0) == [nil] }
+        guard let path = one(of: free.filter { !expectations.value.history($0).isEmpty }) else { return }
+        let target = chance(0.2) ? one(of: free) ?? path : path
+        expectations.value.inherit(target, from: path)
+        expectations.value.begin(target, coming: Set(expectations.value.history(target).map(\.self)))
+        SimulatedClient(world: self, patience: 1).start { try await $0.undelete(path, to: target) }
+    }
+
     // MARK: - Machines
 
+    /// Somebody wants a server to leave, or to stay.
+    private func change(_ event: Event) {
+        let idle = members.filter { !changing.value.contains($0.name) }
+        let drains = database.state.value.drains
+        // Forgotten are mostly those that are draining; of others this is refused, unless they are down.
+        let fitting = idle.filter { (drains[$0.name] != nil) == (event != .drain) }
+        guard let server = one(of: event == .forget && chance(0.2) ? idle : fitting) else { return }
+        SimulatedClient(world: self, patience: 1).start { client in
+            if event == .forget {
+                try await client.forget(server)
+            } else {
+                try await client.drain(server.name, event == .drain)
+            }
+        }
+    }
+
+    /// Who was forgotten may come again, with an empty disk.
     private func addServer() {
-        let number = servers.count
-        guard let name = ServerName(rawValue: "s\(number)") else { return }
+        let number = added.value
+        added.value += 1
+        let former = servers.filter(\.isForgotten.value)
+        guard let name = (chance(0.5) ? one(of: former)?.name : nil) ?? ServerName(rawValue: "s\(number)") else {
+            return
+        }
+        if let machine = machine(name) { crash(machine) }
         let quota = self.number(10...80)
         let disk = SimulatedDisk(id: "id-\(number)", capacity: 200)
         let machine = Machine(name: name, zone: "z\(number % 3)", disk: disk, scheduler: scheduler)
@@ -190,7 +237,7 @@ extension World {
         guard let server = one(of: servers), let blob = one(of: server.disk.state.value.blobs.keys.sorted()),
             database.state.value.live.contains(blob), let found = server.disk.state.value.blobs[blob]
         else { return }
-        let good = servers.filter { $0.disk.holds(blob, found.checksum) }.map(\.name)
+        let good = members.filter { $0.disk.holds(blob, found.checksum) }.map(\.name)
         let bad = damaged.value[blob] ?? []
         guard good.contains(server.name), bad.isEmpty, good.count >= 2, settings.writeCopies >= 2,
             settings.copies >= 2, settings.floor >= 0

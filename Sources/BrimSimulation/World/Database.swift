@@ -12,10 +12,16 @@ final class Database: Sendable {
         var hiccups = 0.0
         /// The longest that a call usually takes each way, in microseconds.
         var delay: Int64 = 1_000
+        /// What was committed as which blob.
+        var contents: [BlobID: Content] = [:]
         /// Blobs of live files.
         var live: Set<BlobID> = []
-        /// Blobs that once were.
+        /// Blobs of removed files and old versions, and since when, in microseconds.
+        var discarded: [BlobID: Int64] = [:]
+        /// Blobs that once were one or the other.
         var gone: Set<BlobID> = []
+        /// Since when servers are draining.
+        var drains: [ServerName: Int64] = [:]
         /// Published views, with the time each was followed by another.
         var views: [Int64: (view: ServerView, until: Int64?)] = [:]
     }

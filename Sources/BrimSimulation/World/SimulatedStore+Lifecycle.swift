@@ -2,18 +2,28 @@ import BrimMetadata
 import BrimModel
 import BrimTestKit
 
-/// Drains and forgets. Nobody asks for them in a simulation yet; the master looks for those that are under way.
+/// Drains and forgets.
 extension SimulatedStore {
-    func drain(_ name: ServerName) async throws -> ServerRecord { try await call("drain") { try $0.drain(name) } }
+    func drain(_ name: ServerName) async throws -> ServerRecord {
+        try await call("drain") { noting(try $0.drain(name)) }
+    }
 
-    func undrain(_ name: ServerName) async throws -> ServerRecord { try await call("undrain") { try $0.undrain(name) } }
+    func undrain(_ name: ServerName) async throws -> ServerRecord {
+        try await call("undrain") { noting(try $0.undrain(name)) }
+    }
+
+    private func noting(_ record: ServerRecord) -> ServerRecord {
+        let since = world.database.state.value.drains[record.name] ?? world.scheduler.now
+        world.database.state.value.drains[record.name] = record.drain == nil ? nil : since
+        return record
+    }
 
     func setZone(_ name: ServerName, _ zone: String) async throws -> ServerRecord {
         try await call("setZone") { try $0.setZone(name, zone) }
     }
 
     func beginForget(_ name: ServerName, losesData: Bool) async throws -> ServerRecord {
-        try await call("beginForget") { try $0.beginForget(name, losesData: losesData) }
+        try await call("beginForget") { noting(try $0.beginForget(name, losesData: losesData)) }
     }
 
     func cancelForget(_ name: ServerName) async throws -> ServerRecord {
@@ -23,11 +33,20 @@ extension SimulatedStore {
     func dropReplicas(
         of server: ServerName, keeping others: Set<ServerName>?, limit: Int, view: ServerView
     ) async throws -> Int {
-        try await call("dropReplicas") { $0.dropReplicas(of: server, keeping: others, limit: limit, view: view) }
+        if world.flaw == .forgottenNamed { return 0 }
+        return try await call("dropReplicas") { store in
+            let before = store.entries
+            let count = store.dropReplicas(of: server, keeping: others, limit: limit, view: view)
+            judge.forgot(server, before, store)
+            return count
+        }
     }
 
     func endForget(_ name: ServerName, id: String) async throws {
-        try await call("endForget") { $0.endForget(name, id: id) }
+        try await call("endForget") { store in
+            store.endForget(name, id: id)
+            world.database.state.value.drains[name] = nil
+        }
     }
 
     func forgotten(since time: Timestamp) async throws -> [ForgottenServer] {
@@ -37,6 +56,7 @@ extension SimulatedStore {
     func isForgotten(id: String) async throws -> Bool { try await call("isForgotten") { $0.isForgotten(id: id) } }
 
     func copies(on server: ServerName, after: BlobID?, limit: Int) async throws -> [HeldCopy] {
-        try await call("copies") { $0.copies(on: server, after: after, limit: limit) }
+        if world.flaw == .forgottenNamed { return [] }
+        return try await call("copies") { $0.copies(on: server, after: after, limit: limit) }
     }
 }

@@ -15,7 +15,7 @@ extension SimulatedStore {
     func undelete(_ id: FileID, to place: EntryPlace, view: ServerView) async throws -> Entry {
         try await call("undelete") { store in
             let entry = try store.undelete(id, to: place, view: view)
-            judge.changed(store)
+            judge.changed(store, isAsked: true)
             return entry
         }
     }
@@ -27,17 +27,30 @@ extension SimulatedStore {
     func restore(_ version: Int64, of file: FileID, view: ServerView) async throws -> Entry {
         try await call("restore") { store in
             let entry = try store.restore(version, of: file, view: view)
-            judge.changed(store)
+            judge.changed(store, isAsked: true)
             return entry
         }
     }
 
     func settleVersions(of files: [FileID]?, limit: Int, view: ServerView) async throws -> Int {
-        try await call("settleVersions") { $0.settleVersions(of: files, limit: limit, view: view) }
+        try await call("settleVersions") { store in
+            if world.flaw == .trashReturns, let file = store.removedFiles(.below("/"), after: nil, limit: 1).first,
+                let parent = file.entry.parent, let name = file.entry.name
+            {
+                _ = try? store.undelete(file.entry.id, to: EntryPlace(parent: parent, name: name), view: view)
+            }
+            let count = store.settleVersions(of: files, limit: limit, view: view)
+            judge.changed(store)
+            return count
+        }
     }
 
     func purge(_ scope: PurgeScope, before: Timestamp?, limit: Int) async throws -> Purged {
-        try await call("purge") { $0.purge(scope, before: before, limit: limit) }
+        try await call("purge") { store in
+            let purged = store.purge(scope, before: before, limit: limit)
+            judge.changed(store)
+            return purged
+        }
     }
 
     func trashTotals(_ scope: TrashScope?) async throws -> TrashTotals {

@@ -96,7 +96,11 @@ extension SimulatedStore {
 // MARK: - Servers
 
 extension SimulatedStore {
-    func servers() async throws -> [ServerRecord] { try await call("servers") { $0.servers() } }
+    func servers() async throws -> [ServerRecord] {
+        var records = try await call("servers") { $0.servers() }
+        if world.flaw == .drainIgnored { for index in records.indices { records[index].drain = nil } }
+        return records
+    }
 
     func join(_ hello: ServerHello) async throws -> ServerRecord { try await call("join") { try $0.join(hello) } }
 
@@ -124,8 +128,9 @@ extension SimulatedStore {
         counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
     ) async throws -> ServerView {
         try await call("publishView") { store in
+            let named = world.flaw == .forgottenNamed ? [] : forgotten
             let view = try store.publishView(
-                counted: counted, readable: readable, up: up, forgotten: forgotten, term: term)
+                counted: counted, readable: readable, up: up, forgotten: named, term: term)
             judge.published(view)
             return view
         }
@@ -136,7 +141,15 @@ extension SimulatedStore {
 
 extension SimulatedStore {
     func neediest(after: NeedyPosition?, limit: Int, brims: [Int64], maxCopies: Int) async throws -> [Entry] {
-        try await call("neediest") { $0.neediest(after: after, limit: limit, brims: brims, maxCopies: maxCopies) }
+        try await call("neediest") { store in
+            let needy = store.neediest(after: after, limit: limit, brims: brims, maxCopies: maxCopies)
+            guard world.flaw == .trashCopied, after == nil else { return needy }
+            return store.removedFiles(.below("/"), after: nil, limit: limit).map { file in
+                var entry = file.entry
+                entry.content?.n = file.formerN + 1
+                return entry
+            } + needy
+        }
     }
 
     func refreshViews(brims: [Int64], maxCopies: Int) async throws {
@@ -172,7 +185,7 @@ extension SimulatedStore {
 
     func giveUp(_ changes: [ReplicaChange], minSurplus: [Int], view: ServerView) async throws -> [Bool] {
         try await call("giveUp") { store in
-            let before = changes.map { store.entry($0.file) }
+            let before = judge.owners(changes, store)
             var (bounds, believed) = (minSurplus, view)
             if world.flaw == .giveUpUnconditional {
                 bounds = minSurplus.map { _ in .min }
@@ -180,15 +193,19 @@ extension SimulatedStore {
             }
             let answers = try store.giveUp(changes, minSurplus: bounds, view: believed)
             for (index, isGone) in answers.enumerated() where isGone {
-                judge.gaveUp(changes[index], before[index], view: view)
+                judge.gaveUp(changes[index], before[changes[index].blob], view: view)
             }
+            judge.changed(store)
             return answers
         }
     }
 
     func loseReplicas(_ changes: [ReplicaChange], view: ServerView) async throws {
         if world.flaw == .lossesIgnored { return }
-        try await call("loseReplicas") { $0.loseReplicas(changes, view: view) }
+        try await call("loseReplicas") { store in
+            store.loseReplicas(changes, view: view)
+            judge.changed(store)
+        }
     }
 
     func recount(

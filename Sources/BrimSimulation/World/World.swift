@@ -23,6 +23,13 @@ final class World: Sendable {
     let clients: Confined<[Process]> = Confined([])
     /// Copies that chance has destroyed.
     let damaged: Confined<[BlobID: Set<ServerName>]> = Confined([:])
+    /// Blobs of which copies went that a file which wants some would have kept: from the trash, or with a server that was
+    /// forgotten.
+    let weakened: Confined<Set<BlobID>> = Confined([])
+    /// Servers that somebody drains or forgets now.
+    let changing: Confined<Set<ServerName>> = Confined([])
+    /// How many servers there ever were.
+    let added = Confined(0)
     /// How often what was done: a run in which nothing happens proves nothing.
     let counts: Confined<[Counted: Int]> = Confined([:])
     /// Nothing is started any more.
@@ -60,6 +67,9 @@ final class World: Sendable {
     // MARK: - Who is there
 
     func machine(_ name: ServerName) -> Machine? { machines.value[name] }
+
+    /// Servers that were not forgotten.
+    var members: [Machine] { servers.filter { !$0.isForgotten.value } }
 
     /// By name.
     var servers: [Machine] { machines.value.values.sorted { $0.name < $1.name } }
@@ -112,7 +122,7 @@ final class World: Sendable {
 
 /// What is counted in a run.
 public enum Counted: String, Sendable, CaseIterable {
-    case written, removed, read, copied, givenUp, rotten, rest
+    case written, removed, undeleted, restored, read, copied, givenUp, drained, forgotten, rotten, rest
 }
 
 /// One server: its disk, which outlives its slave, and its clock.
@@ -125,6 +135,8 @@ final class Machine: Sendable {
     let slave: Confined<SimulatedSlave?> = Confined(nil)
     /// The `--quota` that its slave is started with.
     let requestedQuota: Confined<Int64> = Confined(0)
+    /// Its swarm knows it no more.
+    let isForgotten = Confined(false)
     /// When it was killed last, in microseconds; long ago before the first time.
     let stopped: Confined<Int64> = Confined(-1_000_000)
 
