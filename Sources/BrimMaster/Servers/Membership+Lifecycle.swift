@@ -145,8 +145,11 @@ extension Membership {
         try await drop(name, keeping: mark.losesData ? nil : await roster.readable(besides: name))
         guard try await store.copies(on: name, after: nil, limit: 1).isEmpty else {
             struck.remove(name)
-            try await documents.exclusively { [store, roster] in await roster.merge(try await store.cancelForget(name))
+            try await documents.exclusively { [store, roster] in
+                await roster.merge(try await store.cancelForget(name))
             }
+            // It holds copies that it was taken off already: its report says which, and they are entered again or deleted.
+            await roster.doubt(name)
             try await publish()
             throw try await refusal(name, try await lastCopies(on: name))
         }
