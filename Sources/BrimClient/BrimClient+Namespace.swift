@@ -39,7 +39,7 @@ extension BrimClient {
     ) async throws -> FileStat {
         try await ask(
             .PUT, "/v1/directories\(path.percentEncoded)\(parents ? "?parents=true" : "")",
-            body: DirectoryRequest(mode: mode, modified: modified), repetition: parents ? .safe : .unsafe)
+            body: DirectoryRequest(mode: mode, modified: modified), repetition: parents ? .safe : .named)
     }
 
     /// Makes a symbolic link with this text as its target; missing parents are made. Throws `.exists`.
@@ -47,14 +47,14 @@ extension BrimClient {
     public func makeSymlink(_ path: BrimPath, target: String, modified: Timestamp? = nil) async throws -> FileStat {
         try await ask(
             .PUT, "/v1/symlinks\(path.percentEncoded)?parents=true",
-            body: SymlinkRequest(target: target, modified: modified), repetition: .unsafe)
+            body: SymlinkRequest(target: target, modified: modified), repetition: .named)
     }
 
     /// Moves an entry to another name or directory. With `replace` a file there, or an empty directory, is replaced.
     @discardableResult
     public func rename(_ from: BrimPath, to: BrimPath, replace: Bool = true) async throws -> FileStat {
         try await ask(
-            .POST, "/v1/rename", body: RenameRequest(from: from, to: to, replace: replace), repetition: .unsafe)
+            .POST, "/v1/rename", body: RenameRequest(from: from, to: to, replace: replace), repetition: .named)
     }
 
     /// Removes an entry; a directory that has entries only with `recursive`. Files can be brought back with `undelete`
@@ -64,7 +64,7 @@ extension BrimClient {
         let query = [recursive ? "recursive=true" : nil, now ? "now=true" : nil].compactMap { $0 }
         return try await ask(
             .DELETE, "/v1/files\(path.percentEncoded)\(query.isEmpty ? "" : "?")\(query.joined(separator: "&"))",
-            repetition: .unsafe, deadline: recursive ? Self.treeDeadline : .seconds(10))
+            repetition: .named, deadline: recursive ? Self.treeDeadline : .seconds(10))
     }
 
     /// Changes n, attributes, mode or modification time.

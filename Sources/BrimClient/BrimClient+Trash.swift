@@ -21,7 +21,7 @@ extension BrimClient {
     @discardableResult
     public func restore(_ path: BrimPath, version: Int64) async throws -> FileStat {
         try await ask(
-            .POST, "/v1/restore", body: RestoreRequest(path: path, version: version), repetition: .unsafe)
+            .POST, "/v1/restore", body: RestoreRequest(path: path, version: version), repetition: .named)
     }
 
     /// What was removed from a path or below it and can be brought back, by path, the last removed first; one page.
@@ -36,12 +36,12 @@ extension BrimClient {
     public func undelete(_ path: BrimPath, to: BrimPath? = nil, recursive: Bool = false) async throws -> UndeleteReply {
         try await ask(
             .POST, "/v1/undelete", body: UndeleteRequest(path: path, to: to, recursive: recursive),
-            repetition: .unsafe, deadline: recursive ? Self.treeDeadline : .seconds(10))
+            repetition: .named, deadline: recursive ? Self.treeDeadline : .seconds(10))
     }
 
     /// Buries removed files and old versions for good.
     @discardableResult
     public func purge(_ request: PurgeRequest) async throws -> PurgeReply {
-        try await ask(.POST, "/v1/purge", body: request, repetition: .unsafe, deadline: Self.treeDeadline)
+        try await ask(.POST, "/v1/purge", body: request, deadline: Self.treeDeadline)
     }
 }

@@ -1,5 +1,6 @@
 import BrimModel
 import BrimWire
+import Foundation
 import Logging
 import NIOHTTP1
 import Synchronization
@@ -17,30 +18,35 @@ public final class BrimClient: Sendable {
     let peer: PeerClient
     let token: @Sendable () throws -> String
     let logger: Logger
-    private let order: Mutex<MasterOrder>
+    private let masters: KnownMasters
 
     /// A client that asks these masters, the first that answers before the others.
     ///
     /// - Parameters:
-    ///   - masters: URLs such as `http://host:4242`, without a trailing slash; at least one.
+    ///   - masters: URLs such as `http://host:4242`, without a trailing slash; at least one. Others are learned from them.
+    ///   - memory: where masters that were learned of are kept for the next time; nil: nowhere.
     ///   - token: gives the token for the next request; called for each, so it should remember the last one.
     /// - Throws: `.invalid` for an empty list.
-    public init(masters: [String], token: @escaping @Sendable () throws -> String, logger: Logger) throws {
+    public init(
+        masters: [String], memory: MasterMemory? = nil, token: @escaping @Sendable () throws -> String, logger: Logger
+    ) throws {
         guard !masters.isEmpty else {
             throw BrimError(.invalid, "no master is named", advice: "Name one with --master URL or BRIM_MASTER")
         }
         self.peer = PeerClient(logger: logger)
         self.token = token
         self.logger = logger
-        self.order = Mutex(MasterOrder(masters))
+        self.masters = KnownMasters(masters, memory: memory)
     }
 
     /// A client with all rights, for those who know the swarm's password.
     ///
     /// - Throws: `.invalid` for an empty list of masters or an empty password.
-    public convenience init(masters: [String], password: String, logger: Logger) throws {
+    public convenience init(
+        masters: [String], memory: MasterMemory? = nil, password: String, logger: Logger
+    ) throws {
         let tokens = AdminTokens(keys: try SwarmKeys(password: password))
-        try self.init(masters: masters, token: { try tokens.current() }, logger: logger)
+        try self.init(masters: masters, memory: memory, token: { try tokens.current() }, logger: logger)
     }
 
     /// Closes all connections; nothing may be asked afterwards.
@@ -49,15 +55,20 @@ public final class BrimClient: Sendable {
 
 // MARK: - Asking a master
 
-/// Whether a request may be sent a second time, to this or another master, when the first got no answer.
+/// How it comes that a request may be sent a second time, to this or another master, when the first got no answer.
 enum Repetition: Sendable {
     /// Asking twice has the effect of asking once.
     case safe
-    /// A second request could fail or do more than the first.
+    /// A second request could fail or do more than the first, so it carries an id by which masters know it again.
+    case named
+    /// It cannot be repeated.
     case unsafe
 }
 
 extension BrimClient {
+    /// What is to be answered within that long does no work that takes long.
+    private static let quick = Duration.seconds(10)
+
     /// For requests that go through whole trees.
     static let treeDeadline = Duration.seconds(600)
 
@@ -67,10 +78,13 @@ extension BrimClient {
         repetition: Repetition = .safe, deadline: Duration = .seconds(10), as type: Reply.Type = Reply.self
     ) async throws -> Reply {
         switch repetition {
-        case .safe:
-            return try await askEach(rounds: 3) { master in
+        case .safe, .named:
+            let headers =
+                repetition == .named ? [(BrimHeader.brimRequest.rawValue, UUID().uuidString.lowercased())] : []
+            return try await askEach(rounds: 3, isQuick: deadline <= Self.quick) { master in
                 try await self.peer.call(
-                    method, master + route, body: body, token: self.token(), deadline: deadline, as: type)
+                    method, master + route, headers: headers, body: body, token: self.token(), deadline: deadline,
+                    as: type)
             }
         case .unsafe:
             let master = try await readyMaster()
@@ -81,9 +95,9 @@ extension BrimClient {
 
     /// The master for a request that may be sent only once: with several, one that answers right now.
     private func readyMaster() async throws -> String {
-        let masters = order.withLock { $0.inTurn }
+        let masters = masters.inTurn
         guard masters.count > 1 else { return masters[0] }
-        return try await askEach(rounds: 1) { master in
+        return try await askEach(rounds: 1, isQuick: true) { master in
             let reply = try await self.peer.download(master + "/readyz", headers: [], token: nil, idle: .seconds(3))
             for try await _ in reply.body {}
             return master
@@ -92,39 +106,39 @@ extension BrimClient {
 
     // `attempt` escapes and is Sendable although it need not: the optimizer of Swift 6.3 crashes on the other form.
     private func askEach<Reply: Sendable>(
-        rounds: Int, _ attempt: @escaping @Sendable (String) async throws -> Reply
+        rounds: Int, isQuick: Bool, _ attempt: @escaping @Sendable (String) async throws -> Reply
     ) async throws -> Reply {
         var failure = BrimError(.unavailable, "no master answers")
         for round in 0..<rounds {
             if round > 0 { try await Task.sleep(for: .milliseconds(200 << (2 * (round - 1)))) }
-            for master in order.withLock({ $0.inTurn }) {
-                do {
-                    let reply = try await attempt(master)
-                    order.withLock { $0.answered(master) }
-                    return reply
-                } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
-                    logger.debug("A master did not answer", metadata: ["url": "\(master)", "error": "\(error)"])
-                    failure = error
-                }
+            do {
+                let (reply, master) = try await Inquiry(
+                    masters: masters.inTurn, isQuick: isQuick, logger: logger
+                ).run(attempt)
+                masters.answered(master)
+                await learnMasters(from: master)
+                return reply
+            } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
+                failure = error
+                if failure.code == .timeout { break }
             }
-            if failure.code == .timeout { break }
         }
         if failure.advice == nil {
             failure.advice = "See that a master runs there, or name another with --master URL or BRIM_MASTER"
         }
         throw failure
     }
-}
 
-/// In which order masters are asked: the one that answered last comes first.
-struct MasterOrder: Sendable {
-    private(set) var inTurn: [String]
-
-    init(_ masters: [String]) { inTurn = masters }
-
-    mutating func answered(_ master: String) {
-        guard let index = inTurn.firstIndex(of: master), index > 0 else { return }
-        inTurn = Array(inTurn[index...] + inTurn[..<index])
+    /// Learns which masters there are, now and then: when those it was told of are gone, the others still serve.
+    private func learnMasters(from master: String) async {
+        guard masters.isDue() else { return }
+        do {
+            let reply = try await peer.call(
+                .GET, master + "/v1/masters", token: token(), deadline: .seconds(2), as: MastersReply.self)
+            masters.learn(reply.masters.filter(\.live).map(\.url))
+        } catch {
+            logger.debug("The masters are not known", metadata: ["url": "\(master)", "error": "\(error)"])
+        }
     }
 }
 

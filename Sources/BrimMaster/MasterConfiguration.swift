@@ -6,6 +6,12 @@ import Foundation
 public struct MasterConfiguration: Sendable {
     /// Where it listens; port 0 takes any free one.
     public var listen: HostPort
+    /// Where slaves, clients and other masters reach it; nil: the address it listens on, or a guess where that is any.
+    public var advertise: HostPort?
+    /// How long its lease lasts when it leads: others wait so long for it when it falls silent.
+    public var lease: Duration
+    /// Shown with the masters.
+    public var version: String
     /// Whether the next free port is taken when the one asked for is in use.
     public var fallbackPorts: Bool
     /// URI of a MongoDB replica set (version 5 or newer); nil: a mongod of its own, below `dataDirectory`.
@@ -24,11 +30,15 @@ public struct MasterConfiguration: Sendable {
     public var keys: SwarmKeys
 
     public init(
-        listen: HostPort, fallbackPorts: Bool = false, mongodb: String? = nil, database: String = "brim",
+        listen: HostPort, advertise: HostPort? = nil, lease: Duration = .seconds(5), version: String = "dev",
+        fallbackPorts: Bool = false, mongodb: String? = nil, database: String = "brim",
         dataDirectory: URL, mongodPath: String? = nil, settings: SwarmSettings = SwarmSettings(),
         given: Set<SwarmSetting>? = nil, keys: SwarmKeys
     ) {
         self.listen = listen
+        self.advertise = advertise
+        self.lease = lease
+        self.version = version
         self.fallbackPorts = fallbackPorts
         self.mongodb = mongodb
         self.database = database

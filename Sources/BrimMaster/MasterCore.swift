@@ -6,117 +6,121 @@ import Logging
 import ServiceLifecycle
 
 /// The services of a master and how they hang together, without the server that opens them to the network: a simulation
-/// runs them in a time of its own.
+/// runs them in a time of its own. What only the leader has is in `Leadership`, which comes and goes with the lease.
 package struct MasterCore: Sendable {
+    /// Who a master is to others.
+    package struct Identity: Sendable {
+        /// Names this start of it: no other has it.
+        var id: String
+        /// Names it in the lease: no other that runs has it.
+        var holder: String
+        var version: String
+        /// Where it is reached; waits until that is known.
+        var url: @Sendable () async throws -> String
+        /// How long its lease lasts.
+        var lease: Duration
+
+        package init(
+            id: String, holder: String, version: String, lease: Duration,
+            url: @escaping @Sendable () async throws -> String
+        ) {
+            self.id = id
+            self.holder = holder
+            self.version = version
+            self.lease = lease
+            self.url = url
+        }
+    }
+
     let store: any MetadataStore
     let views: ViewKeeper
-    let membership: Membership
-    let reconciler: Reconciler
-    let dispatcher: CopyDispatcher
+    let rosters: Rosters
     let namespace: NamespaceService
     let reads: ReadDesk
-    let writes: WriteDesk
-    let room: RoomKeeper
-    let status: StatusService
+    let commits: CommitDesk
     let settings: SettingsKeeper
     let breaker: EvictionGuard
-    let why: WhyService
-    let roster: Roster
-    /// Rung when copies, room or what is wanted changed.
-    let changed: Bell
-    /// Rung when something was removed.
-    let removed: Bell
-    /// To be run, in this order, after `begin`.
+    let leader: LeaseKeeper
+    let registry: MasterRegistry
+    let notices: LeaderNotices
+    let masters: any MasterPeers
+    let clock: any BrimClock
+    let logger: Logger
+    /// Answers while nobody leads.
+    let lonelyStatus: StatusService
+    /// To be run, in this order; those of a leader run within the last.
     package let loops: [any BackgroundLoop]
 
-    /// Prepares the database and begins a term. `holder` names this master in the lease, `random` makes its ids unique,
-    /// `leader` is the URL under which it is shown. Of `settings` those in `given` are stored, if they are others than at
-    /// the last start; nil: those that are not the usual ones.
+    /// Prepares the database. `random` makes ids unique among all masters. Of `settings` those in `given` are stored, if
+    /// they are others than at the last start; nil: those that are not the usual ones.
     package init(
-        settings start: SwarmSettings, given: Set<SwarmSetting>? = nil, keys: SwarmKeys, holder: String,
-        store: any MetadataStore, slaves: any SlaveLink,
+        settings start: SwarmSettings, given: Set<SwarmSetting>? = nil, keys: SwarmKeys, identity: Identity,
+        store: any MetadataStore, slaves: any SlaveLink, masters: any MasterPeers,
         clock: any BrimClock = SystemClock(),
-        random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
-        leader: @escaping @Sendable () async -> String?, logger: Logger
+        random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger
     ) async throws {
         let swarm = try await store.prepare(passwordProof: keys.proof)
         let (stored, current) = try await SettingsKeeper.begin(store, given: start.texts(of: given))
         let settings = LiveSettings(current)
-        let term = try await store.beginTerm(holder: holder)
-        let (changed, removed) = (Bell(clock: clock), Bell(clock: clock))
-        let roster = Roster()
-        var limits = PlannerLimits()
-        limits.maxCopies = settings.maxCopies
         let breaker = EvictionGuard(store: store, settings: current, clock: clock, logger: logger)
         try await breaker.follow(stored.values[SettingsKeeper.breaker])
-        let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
+        let roster = Roster()
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
-        let desk = OrderDesk(term: term, roster: roster, ledger: ledger, slaves: slaves)
-        let giveUp = GiveUp(
-            store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, clock: clock,
-            logger: logger)
-        let dispatcher = CopyDispatcher(
-            store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
-            clock: clock, logger: logger)
-        let replicator = Replicator(
-            store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
-            breaker: breaker, bell: changed, clock: clock, logger: logger)
-        let reconciler = Reconciler(
-            store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
-        let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
-        let drains = DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger)
-        let membership = Membership(
-            store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            drains: drains, settings: settings, breaker: breaker, swarm: swarm, term: term, slaves: slaves,
-            changed: changed, removed: removed, clock: clock, logger: logger)
-        let deletions = DeletionWorker(
-            store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
-        let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
-        let room = RoomKeeper(
-            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
-            clock: clock)
         let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views, clock: clock)
-        reads = ReadDesk(namespace: namespace, roster: roster, keys: keys, clock: clock)
-        writes = WriteDesk(
-            namespace: namespace, store: store, roster: roster, room: room, committer: committer, keys: keys,
-            settings: settings, breaker: breaker, ids: BlobIDSource(clock: clock, random: random), changed: changed,
-            clock: clock)
-        status = StatusService(
-            store: store, roster: roster, drains: drains, clock: clock, leader: leader,
-            heldBack: { await membership.heldBack },
-            warnings: { [breaker.warning].compactMap { $0 } + (await membership.warnings) },
-            progress: { await replicator.progress })
+        let registry = MasterRegistry(
+            store: store, id: identity.id, version: identity.version, url: identity.url, clock: clock, logger: logger)
+        let name = LeaderName()
+        let parts = MasterParts(
+            store: store, swarm: swarm, slaves: slaves, keys: keys, settings: settings, breaker: breaker,
+            views: views, namespace: namespace, ids: BlobIDSource(clock: clock, random: random),
+            masters: { (name.value, registry.masters(leader: name.value)) }, clock: clock, logger: logger)
+        let leader = LeaseKeeper(
+            store: store, holder: identity.holder, duration: identity.lease, url: identity.url, name: name,
+            clock: clock, logger: logger
+        ) { Leadership($0, parts) }
+        let notices = LeaderNotices(leader: leader, masters: masters, clock: clock, logger: logger)
         let keeper = SettingsKeeper(
             store: store, settings: settings, stored: stored, guardian: breaker, clock: clock, logger: logger
-        ) { new in
-            ledger.decide { planner in
-                planner.floor = new.floor
-                planner.limits.maxCopies = new.maxCopies
-            }
-            await membership.settingsChanged()
-        }
-        let trimmer = EventTrimmer(store: store, clock: clock, logger: logger)
-        why = WhyService(
-            store: store, views: views, namespace: namespace, roster: roster, ledger: ledger, breaker: breaker)
+        ) { await leader.leadership?.settingsChanged($0) }
+        let rosters = Rosters(stored: roster, leader: leader)
+        reads = ReadDesk(namespace: namespace, rosters: rosters, keys: keys, clock: clock)
+        commits = CommitDesk(committer: committer, keys: keys, settings: settings, notices: notices, clock: clock)
+        lonelyStatus = StatusService(
+            store: store, roster: roster,
+            drains: DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger),
+            clock: clock, masters: parts.masters, heldBack: { [] },
+            warnings: {
+                [breaker.warning].compactMap { $0 } + ["no leading master answers: servers are shown as last known"]
+            },
+            progress: { (0, false) })
         loops = [
-            views, committer, recounter, deletions, versions, drains, trimmer, replicator, membership, keeper,
-            Forgetter(membership: membership, clock: clock, logger: logger),
+            views, committer, keeper, registry, notices,
+            RosterReader(store: store, roster: roster, clock: clock, logger: logger), leader,
         ]
         self.settings = keeper
         self.breaker = breaker
-        self.roster = roster
+        self.rosters = rosters
         self.store = store
         self.views = views
-        self.membership = membership
-        self.reconciler = reconciler
-        self.dispatcher = dispatcher
         self.namespace = namespace
-        self.room = room
-        self.changed = changed
-        self.removed = removed
+        self.leader = leader
+        self.registry = registry
+        self.notices = notices
+        self.masters = masters
+        self.clock = clock
+        self.logger = logger
     }
 
-    /// Takes up what is known of the servers.
-    package func begin() async throws { try await membership.begin() }
+    /// Has copies compared with their checksums, whichever master is asked.
+    func verifyService(_ slaves: SlaveCaller) -> VerifyService {
+        VerifyService(
+            namespace: namespace, rosters: rosters, slaves: slaves,
+            reconciler: Reconciler(
+                store: store, views: views, logger: logger, changed: Bell(clock: clock), breaker: breaker, clock: clock),
+            notices: notices)
+    }
+
+    /// Whether this master leads now.
+    package var leads: Bool { leader.leadership != nil }
 }

@@ -37,7 +37,9 @@ public final class MasterService: Service {
     }
 
     private func runAll() async throws {
-        if let mongodb = configuration.mongodb { return try await serve(mongodb: mongodb) }
+        if let mongodb = configuration.mongodb {
+            return try await serve(mongodb: mongodb, holder: UUID().uuidString.lowercased())
+        }
         let lock = try DirectoryLock(configuration.dataDirectory)
         defer { lock.unlock() }
         let supervisor = MongodSupervisor(
@@ -50,7 +52,9 @@ public final class MasterService: Service {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await supervisor.run() }
                 do {
-                    try await serve(mongodb: uri)
+                    // The lock on the directory says that no other master of this name runs: a lease of this name is
+                    // one of a former start, and need not be waited for.
+                    try await serve(mongodb: uri, holder: "own mongod")
                 } catch {
                     await supervisor.stop()
                     throw error
@@ -64,14 +68,15 @@ public final class MasterService: Service {
         }
     }
 
-    private func serve(mongodb: String) async throws {
+    private func serve(mongodb: String, holder: String) async throws {
         let store = try MongoMetadataStore.connect(
             uri: mongodb, database: configuration.database, logger: logger)
         let peers = PeerClient(logger: logger)
         do {
             let master = try await unlessStopped { [configuration, logger] in
                 try await Self.onceDatabaseAnswers(logger) {
-                    try await Master(configuration: configuration, store: store, peers: peers, logger: logger)
+                    try await Master(
+                        configuration: configuration, holder: holder, store: store, peers: peers, logger: logger)
                 }
             }
             try await master?.run(address: address)

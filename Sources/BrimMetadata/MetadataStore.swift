@@ -9,7 +9,8 @@ import BrimPlacement
 ///
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
-public protocol MetadataStore: NamespaceStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore, DeletionStore,
+public protocol MetadataStore: NamespaceStore, LeaseStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore,
+    DeletionStore,
     EventStore, SettingsStore,
     Sendable
 {
@@ -17,9 +18,6 @@ public protocol MetadataStore: NamespaceStore, ServerStore, LifecycleStore, Repl
     /// swarm's id, made at the first call. May be called by several masters at once. `passwordProof` is kept at the
     /// first call; a later one that differs throws `.denied` (another password).
     func prepare(passwordProof: String) async throws -> String
-
-    /// Starts a new term of leadership and returns its number, greater than every earlier one.
-    func beginTerm(holder: String) async throws -> Int64
 
     /// Frees connections and threads.
     func close() async
@@ -43,6 +41,10 @@ public protocol NamespaceStore: Sendable {
     /// Live entries of a directory in byte order of their names, those after `after` only, at most `limit`.
     func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry]
 
+    /// Whether a change that carried this request id was made, within the last day. Changes that carry one are made at most
+    /// once: asked for again, they throw `.conflict`.
+    func isDone(request: String) async throws -> Bool
+
     /// Makes a directory or symbolic link. Throws `.exists` when the name is taken, `.notFound` when the parent is gone.
     func create(_ entry: NewEntry) async throws -> Entry
 
@@ -58,14 +60,15 @@ public protocol NamespaceStore: Sendable {
     /// that was removed from `path`. A directory there must be empty. Throws `.notFound`, `.exists`, `.notEmpty`, `.notDirectory`,
     /// `.isDirectory`, and `.invalid` for a directory moved below itself.
     func rename(
-        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView, request: String?
     ) async throws -> Entry
 
     /// Removes entries as they were read (same id, place and rev). Files become trash, which keeps its copies until their
     /// room is needed; with `now`, and where there is no copy, they leave tombstones for their blob and for all their old
     /// versions. Directories must be empty, and leave nothing, as do links.
-    /// One outcome each: nil for done, `.notFound` when already gone, `.conflict` when changed since, `.notEmpty`.
-    func remove(_ removals: [Removal], now: Bool, view: ServerView) async throws -> [BrimError?]
+    /// One outcome each: nil for done, `.notFound` when already gone, `.conflict` when changed since, `.notEmpty`. The
+    /// request is one that was made when all are done.
+    func remove(_ removals: [Removal], now: Bool, view: ServerView, request: String?) async throws -> [BrimError?]
 
     /// Changes n, attributes (nil removes one), mode or modified of an entry.
     func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry
@@ -92,12 +95,31 @@ public struct NewEntry: Sendable {
     public var modified: Timestamp
     /// Symbolic links only.
     public var target: String?
-    public init(place: EntryPlace, type: EntryType, mode: Int, modified: Timestamp, target: String? = nil) {
+    /// The id of the request, if it has one.
+    public var request: String?
+    public init(
+        place: EntryPlace, type: EntryType, mode: Int, modified: Timestamp, target: String? = nil,
+        request: String? = nil
+    ) {
         self.place = place
         self.type = type
         self.mode = mode
         self.modified = modified
         self.target = target
+        self.request = request
+    }
+}
+
+/// The same without ids of requests.
+extension NamespaceStore {
+    public func rename(
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+    ) async throws -> Entry {
+        try await rename(id, from: from, to: to, path: path, replace: replace, view: view, request: nil)
+    }
+
+    public func remove(_ removals: [Removal], now: Bool, view: ServerView) async throws -> [BrimError?] {
+        try await remove(removals, now: now, view: view, request: nil)
     }
 }
 
@@ -204,8 +226,9 @@ public protocol ServerStore: Sendable {
     /// Notes what a server says of itself. Throws `.notFound` when no server has this name and id.
     func noteHeartbeat(_ name: ServerName, id: String, usage: ServerUsage, load: ServerLoad, at: Timestamp) async throws
 
-    /// Changes the state if it is still `from`; false if it was not.
-    func setState(_ name: ServerName, from: ServerState, to: ServerState) async throws -> Bool
+    /// Changes the state if it is still `from`; false if it was not. Throws `.conflict` when a leader of a later term than
+    /// `term` has claimed the servers.
+    func setState(_ name: ServerName, from: ServerState, to: ServerState, term: Int64) async throws -> Bool
 
     func setQuota(_ name: ServerName, _ quota: Int64) async throws
 

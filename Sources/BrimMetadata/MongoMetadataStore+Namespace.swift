@@ -75,6 +75,12 @@ extension MongoMetadataStore {
         }
     }
 
+    public func isDone(request: String) async throws -> Bool {
+        try await translatingErrors("looking for a request") {
+            try await collections.requests.findOne(["_id": .string(request)]) != nil
+        }
+    }
+
     public func create(_ new: NewEntry) async throws -> Entry {
         try Checks.new(new)
         return try await translatingErrors("making '\(new.place.name)'") {
@@ -82,6 +88,7 @@ extension MongoMetadataStore {
             let (collections, now) = (collections, clock())
             return try await transaction { tx in
                 let namespace = NamespaceTransaction(tx, collections, now: now)
+                try namespace.check(new.request)
                 try namespace.requireDirectory(of: new.place)
                 guard try namespace.find(new.place) == nil else { throw Refusal.exists(new.place.name) }
                 let entry = Entry(
@@ -89,30 +96,39 @@ extension MongoMetadataStore {
                     created: now, modified: new.modified, target: new.target)
                 try namespace.touch([new.place.parent])
                 try namespace.files.insertOne(Documents.live(entry, changed: now))
+                try namespace.enter(new.request)
                 return entry
             }
         }
     }
 
     public func rename(
-        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView, request: String?
     ) async throws -> Entry {
         guard id != .root else { throw Refusal.root("renamed") }
         return try await translatingErrors("renaming '\(from.name)'") {
             let (collections, now) = (collections, clock())
             return try await transaction { tx in
-                try NamespaceTransaction(tx, collections, now: now)
-                    .rename(id, from: from, to: to, path: path, replace: replace, view: view)
+                let namespace = NamespaceTransaction(tx, collections, now: now)
+                try namespace.check(request)
+                try namespace.enter(request)
+                return try namespace.rename(id, from: from, to: to, path: path, replace: replace, view: view)
             }
         }
     }
 
-    public func remove(_ removals: [Removal], now isNow: Bool, view: ServerView) async throws -> [BrimError?] {
+    public func remove(
+        _ removals: [Removal], now isNow: Bool, view: ServerView, request: String?
+    ) async throws -> [BrimError?] {
         guard !removals.isEmpty else { return [] }
         return try await translatingErrors("removing \(removals.count) entries") {
             let (collections, now) = (collections, clock())
             return try await transaction { tx in
-                try NamespaceTransaction(tx, collections, now: now).remove(removals, now: isNow, view: view)
+                let namespace = NamespaceTransaction(tx, collections, now: now)
+                try namespace.check(request)
+                let outcomes = try namespace.remove(removals, now: isNow, view: view)
+                if !outcomes.contains(where: { $0 != nil }) { try namespace.enter(request) }
+                return outcomes
             }
         }
     }

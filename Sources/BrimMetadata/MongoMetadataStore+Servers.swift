@@ -64,11 +64,18 @@ extension MongoMetadataStore {
             .pipeline([["$set": .document(fields)], ServerDocument.free]))
     }
 
-    public func setState(_ name: ServerName, from: ServerState, to: ServerState) async throws -> Bool {
+    public func setState(
+        _ name: ServerName, from: ServerState, to: ServerState, term: Int64
+    ) async throws -> Bool {
         try await translatingErrors("changing the state of server '\(name)'") {
+            let filter: BSONDocument = ["_id": .server(name), "state": .string(from.rawValue)]
             let result = try await collections.servers.updateOne(
-                ["_id": .server(name), "state": .string(from.rawValue)], ["$set": ["state": .string(to.rawValue)]])
-            return result.matched == 1
+                filter.merging(ServerDocument.notAbove(term)),
+                ["$set": ["state": .string(to.rawValue), "term": .int64(term)]])
+            if result.matched == 1 { return true }
+            let present = try await collections.servers.findOne(["_id": .server(name)])
+            if let latest = present?["term"]?.int64Value, latest > term { throw Refusal.staleTerm(term) }
+            return false
         }
     }
 
@@ -99,19 +106,7 @@ extension MongoMetadataStore {
         }
     }
 
-    // MARK: Leadership
-
-    // Term and view are one document, so that no view can be published by a leader whose term is over.
-
-    public func beginTerm(holder: String) async throws -> Int64 {
-        try await translatingErrors("beginning a term of leadership") {
-            let lease = try await collections.leases.findOneAndUpdate(
-                ["_id": "leader"],
-                ["$inc": ["term": 1], "$set": ["holder": .string(holder), "since": .date(clock())]],
-                returnNew: true)
-            return try Self.lease(lease).int64("term")
-        }
-    }
+    // MARK: The view
 
     public func view() async throws -> ServerView {
         try await translatingErrors("reading the view of servers") {
@@ -139,18 +134,15 @@ extension MongoMetadataStore {
             return try ServerDocument.view(lease)
         }
     }
-
-    private static func lease(_ document: BSONDocument?) throws(BrimError) -> BSONDocument {
-        guard let document else {
-            throw BrimError(
-                .unavailable, "the database has no lease of leadership yet", advice: "Is a master starting?")
-        }
-        return document
-    }
 }
 
 /// Documents of `servers`.
 enum ServerDocument {
+    /// Servers that no leader of a later term has claimed.
+    static func notAbove(_ term: Int64) -> BSONDocument {
+        ["$or": [["term": ["$exists": false]], ["term": ["$lte": .int64(term)]]]]
+    }
+
     static func load(_ load: ServerLoad) -> BSONValue {
         [
             "cpu": .double(load.cpu), "network": .double(load.network), "disk": .double(load.disk),

@@ -97,21 +97,32 @@ extension MongoMetadataStore {
 
     // MARK: Changing
 
-    public func undelete(_ id: FileID, to place: EntryPlace, view: ServerView) async throws -> Entry {
+    public func undelete(
+        _ id: FileID, to place: EntryPlace, view: ServerView, request: String?
+    ) async throws -> Entry {
         try await translatingErrors("bringing '\(place.name)' back") {
             let (collections, now) = (collections, clock())
             return try await transaction { tx in
-                try NamespaceTransaction(tx, collections, now: now).undelete(id, to: place, view: view)
+                let namespace = NamespaceTransaction(tx, collections, now: now)
+                try namespace.check(request)
+                try namespace.enter(request)
+                return try namespace.undelete(id, to: place, view: view)
             }
         }
     }
 
-    public func restore(_ version: Int64, of file: FileID, view: ServerView) async throws -> Entry {
+    public func restore(
+        _ version: Int64, of file: FileID, view: ServerView, request: String?
+    ) async throws -> Entry {
         try await translatingErrors("restoring version \(version)") {
             for _ in 0..<Self.attempts {
                 let (collections, now) = (collections, clock())
                 let restored = try await transaction { tx in
-                    try NamespaceTransaction(tx, collections, now: now).restore(version, of: file, view: view)
+                    let namespace = NamespaceTransaction(tx, collections, now: now)
+                    try namespace.check(request)
+                    let restored = try namespace.restore(version, of: file, view: view)
+                    if restored != nil { try namespace.enter(request) }
+                    return restored
                 }
                 if let restored { return restored }
                 // It may wait in the file's document.

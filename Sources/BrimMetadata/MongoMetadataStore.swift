@@ -172,7 +172,7 @@ public final class MongoMetadataStore: MetadataStore {
 
 /// The collections of a swarm's database.
 struct Collections: Sendable {
-    let files, servers, forgotten, counters, settings, leases, deletions, events: MongoCollection
+    let files, servers, forgotten, counters, settings, leases, masters, deletions, events, requests: MongoCollection
 
     init(_ database: MongoDatabase) {
         files = database.collection("files")
@@ -181,7 +181,9 @@ struct Collections: Sendable {
         counters = database.collection("counters")
         settings = database.collection("settings")
         leases = database.collection("leases")
+        masters = database.collection("masters")
         deletions = database.collection("deletions")
         events = database.collection("events")
+        requests = database.collection("requests")
     }
 }

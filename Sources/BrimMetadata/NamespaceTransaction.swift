@@ -6,14 +6,28 @@ import MongoDriver
 /// Whoever enters or removes a name writes the directory that it is in. Without that a directory could be removed while
 /// an entry is made in it, as each transaction sees the database as it was when it began.
 struct NamespaceTransaction {
-    let files, deletions, counters: MongoTransactionCollection
+    let files, deletions, counters, requests: MongoTransactionCollection
     let now: Timestamp
 
     init(_ transaction: MongoTransaction, _ collections: Collections, now: Timestamp) {
         files = transaction.on(collections.files)
         deletions = transaction.on(collections.deletions)
         counters = transaction.on(collections.counters)
+        requests = transaction.on(collections.requests)
         self.now = now
+    }
+
+    /// Throws `.conflict` when a request was done before.
+    func check(_ request: String?) throws {
+        guard let request else { return }
+        guard try requests.findOne(["_id": .string(request)]) == nil else { throw Refusal.requestDone }
+    }
+
+    /// Notes that a request is done, with all that the transaction does.
+    func enter(_ request: String?) throws {
+        guard let request else { return }
+        let document: BSONDocument = ["_id": .string(request), "at": .date(now)]
+        try requests.insertOne(document)
     }
 
     static func live(_ id: FileID) -> BSONDocument { ["_id": .id(id), "state": "live"] }

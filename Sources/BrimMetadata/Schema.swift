@@ -31,6 +31,11 @@ enum Schema {
         Collection(name: "settings"),
         Collection(name: "leases"),
         Collection(
+            name: "masters",
+            validator: schema(
+                required: ["url", "version", "started", "heartbeat"],
+                ["_id": string, "url": string, "version": string, "started": date, "heartbeat": date])),
+        Collection(
             name: "deletions",
             validator: schema(
                 required: ["at", "servers"], ["_id": objectID, "at": date, "file": integer, "servers": names]),
@@ -41,7 +46,14 @@ enum Schema {
                 required: ["file", "kind", "at"],
                 ["file": integer, "blob": objectID, "server": string, "kind": string, "reason": string, "at": date]),
             indexes: [IndexModel(["file": 1, "at": 1])]),
+        // Requests that changed names, and were done.
+        Collection(
+            name: "requests", validator: schema(required: ["at"], ["_id": string, "at": date]),
+            indexes: [IndexModel(["at": 1], expireAfter: requestMemory)]),
     ]
+
+    /// How long a request is known to be one that was done: much longer than anybody repeats it.
+    private static let requestMemory = Duration.seconds(86_400)
 
     static let views = [
         View(name: "health", source: "settings", pipeline: Pipelines.healthView),
@@ -159,6 +171,7 @@ enum Schema {
                 required: ["cpu", "network", "disk", "transfers"],
                 ["cpu": number, "network": number, "disk": number, "transfers": natural]),
             "heartbeat": date, "report": date, "version": string, "requestedZone": string, "drain": date,
+            "term": integer,
             "forget": object(required: ["at", "losesData"], ["at": date, "losesData": bool]),
         ])
 

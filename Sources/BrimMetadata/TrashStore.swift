@@ -14,7 +14,7 @@ public protocol TrashStore: Sendable {
 
     /// Makes a removed file live again under a name, with its id, the n it had, and its old versions. Throws `.notFound`
     /// when it is not in the trash any more or the directory is missing, `.exists` when the name is taken, `.notDirectory`.
-    func undelete(_ id: FileID, to place: EntryPlace, view: ServerView) async throws -> Entry
+    func undelete(_ id: FileID, to place: EntryPlace, view: ServerView, request: String?) async throws -> Entry
 
     /// Versions that a live or removed file had, without its current one: newest first, those below `before` only.
     func formerVersions(of file: FileID, before: Int64?, limit: Int) async throws -> [FormerVersion]
@@ -22,7 +22,7 @@ public protocol TrashStore: Sendable {
     /// Makes a former version the current one of a live file, as a new version: its blob and copies move, the file keeps
     /// its n, and what was current becomes a former version. No effect when it is the current one. Throws `.notFound` when
     /// file or version are not there any more.
-    func restore(_ version: Int64, of file: FileID, view: ServerView) async throws -> Entry
+    func restore(_ version: Int64, of file: FileID, view: ServerView, request: String?) async throws -> Entry
 
     /// Makes former versions documents of their own, of these files or of all, at most about `limit`; returns how many
     /// there were. To be repeated until that is 0. Does each once, however often and by however many it is called.
@@ -34,6 +34,17 @@ public protocol TrashStore: Sendable {
 
     /// Files and old versions in the trash, and the bytes of all their counted copies; with a scope, removed files alone.
     func trashTotals(_ scope: TrashScope?) async throws -> TrashTotals
+}
+
+/// The same without ids of requests.
+extension TrashStore {
+    public func undelete(_ id: FileID, to place: EntryPlace, view: ServerView) async throws -> Entry {
+        try await undelete(id, to: place, view: view, request: nil)
+    }
+
+    public func restore(_ version: Int64, of file: FileID, view: ServerView) async throws -> Entry {
+        try await restore(version, of: file, view: view, request: nil)
+    }
 }
 
 /// An entry to be removed, as it was read, and the path that it is removed from.

@@ -27,6 +27,8 @@ public struct BrimError: Error, Sendable, Equatable, Codable {
         case conflict
         /// This server was struck off the swarm's list for good, under this id.
         case forgotten
+        /// Only the leading master does this, and this one does not lead; `leader` tells who does.
+        case notLeader = "not_leader"
         /// The method or feature is not offered here.
         case unsupported
         /// A body, name or page beyond its limit.
@@ -54,6 +56,8 @@ public struct BrimError: Error, Sendable, Equatable, Codable {
     public var advice: String?
     /// Whether the same request may succeed later without a change by the caller.
     public var retryable: Bool
+    /// With `.notLeader`: the URL of the master to ask instead.
+    public var leader: String?
 
     public init(_ code: Code, _ message: String, advice: String? = nil, retryable: Bool? = nil) {
         self.code = code
@@ -77,6 +81,7 @@ extension BrimError.Code {
         case .precondition: 412
         case .tooLarge: 413
         case .range: 416
+        case .notLeader: 421
         case .internal, .corrupt, .io: 500
         case .unavailable: 503
         case .timeout: 504
@@ -95,6 +100,7 @@ extension BrimError.Code {
         case 412: self = .precondition
         case 413, 414, 431: self = .tooLarge
         case 416: self = .range
+        case 421: self = .notLeader
         case 502, 503: self = .unavailable
         case 504: self = .timeout
         case 507: self = .full
@@ -106,7 +112,7 @@ extension BrimError.Code {
     /// Whether waiting and asking again usually helps.
     public var usuallyRetryable: Bool {
         switch self {
-        case .unavailable, .timeout, .conflict: true
+        case .unavailable, .timeout, .conflict, .notLeader: true
         default: false
         }
     }

@@ -18,6 +18,8 @@ public enum Limits {
     public static let attributeCount = 64
     /// Bytes of an attribute's name, and of a text value.
     public static let attributeBytes = 1024
+    /// Bytes of the id of a request that changes names.
+    public static let requestBytes = 128
     /// Bytes of a JSON request body.
     public static let jsonBodyBytes = 8 << 20
     /// Bytes of a JSON body from a slave to a master; pages of reports are the largest.

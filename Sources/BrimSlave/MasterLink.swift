@@ -4,14 +4,25 @@ import Logging
 import NIOHTTP1
 import Synchronization
 
-/// Calls to the masters: the one that answered last is asked first, the others when it does not answer.
+/// Calls to the masters: those it was told of at the start, and those that masters tell of. The one that answered last is
+/// asked first, the others when it does not answer; one that does not lead is believed when it says who does.
 final class MasterLink: Sendable {
+    private struct State {
+        /// The one that answered last.
+        var current: String?
+        var learned: [String] = []
+        /// When masters failed to answer.
+        var failed: [String: ContinuousClock.Instant] = [:]
+    }
+    /// A master that did not answer is asked last for so long.
+    private static let shunning = Duration.seconds(5)
+
     private let masters: [String]
     private let peers: PeerClient
     private let keys: SwarmKeys
     private let name: @Sendable () -> ServerName
     private let logger: Logger
-    private let current = Mutex(0)
+    private let state = Mutex(State())
 
     init(
         masters: [String], peers: PeerClient, keys: SwarmKeys, logger: Logger,
@@ -25,7 +36,16 @@ final class MasterLink: Sendable {
     }
 
     /// The master that answered last.
-    var preferred: String? { current.withLock { masters.indices.contains($0) ? masters[$0] : nil } }
+    var preferred: String? { state.withLock { $0.current } ?? masters.first }
+
+    /// Whether another one could be asked when one does not answer.
+    var knowsSeveral: Bool { state.withLock { masters.count + $0.learned.count > 1 } }
+
+    /// Takes in which masters there are; nil: nothing new.
+    func learn(_ urls: [String]?) {
+        guard let urls else { return }
+        state.withLock { $0.learned = LocalAddress.newMasters(urls, besides: masters) }
+    }
 
     /// `POST /v1/node/ROUTE` to `first` (a URL), then to the others until one answers. Throws what the one that answered
     /// refuses with, else the last `.unavailable` or `.timeout`.
@@ -34,32 +54,45 @@ final class MasterLink: Sendable {
         as: Reply.Type
     ) async throws -> Reply {
         var failure = BrimError(.unavailable, "no master is configured", advice: "Name one with --master")
-        for url in order(first: first) {
+        var turn = order(first: first)
+        var asked: Set<String> = []
+        while let url = turn.popFirst() {
+            guard asked.insert(url).inserted else { continue }
             do {
                 let token = try keys.nodeToken(name: name().rawValue)
                 let reply = try await peers.call(
                     .POST, "\(url)/v1/node/\(route)", body: body, token: token, deadline: deadline, as: Reply.self)
-                prefer(url)
+                answered(url)
                 return reply
+            } catch let error as BrimError where error.code == .notLeader {
+                failure = BrimError(.unavailable, "the leading master does not answer", advice: "Try again in a moment")
+                if let leader = error.leader { turn.insert(leader, at: turn.startIndex) }
             } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
                 logger.debug(
                     "master does not answer", metadata: ["master": "\(url)", "route": "\(route)", "error": "\(error)"])
                 failure = error
+                state.withLock { $0.failed[url] = .now }
             }
         }
         throw failure
     }
 
-    private func order(first: String?) -> [String] {
-        let start = current.withLock { $0 }
-        let rotated = masters.indices.map { masters[(start + $0) % masters.count] }
-        guard let first, !first.isEmpty else { return rotated }
-        return [first] + rotated.filter { $0 != first }
+    private func order(first: String?) -> ArraySlice<String> {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            state.failed = state.failed.filter { now - $0.value < Self.shunning }
+            var urls: [String] = []
+            for url in [first, state.current].compactMap({ $0 }) + masters + state.learned
+            where !url.isEmpty && !urls.contains(url) { urls.append(url) }
+            return (urls.filter { state.failed[$0] == nil } + urls.filter { state.failed[$0] != nil })[...]
+        }
     }
 
-    private func prefer(_ url: String) {
-        guard let index = masters.firstIndex(of: url) else { return }
-        current.withLock { $0 = index }
+    private func answered(_ url: String) {
+        state.withLock { state in
+            state.current = url
+            state.failed[url] = nil
+        }
     }
 }
 
@@ -68,7 +101,7 @@ extension BrimError {
     /// be concluded from it.
     var isUndecided: Bool {
         switch code {
-        case .unavailable, .timeout, .internal, .io, .corrupt, .unauthorized, .denied: true
+        case .unavailable, .timeout, .internal, .io, .corrupt, .unauthorized, .denied, .notLeader: true
         default: false
         }
     }

@@ -19,7 +19,13 @@ struct SlaveRoutes: Sendable {
         router.head("/v1/blobs/:id") { try await downloads.get(try blob($1), $0, $1) }
         router.post("/v1/orders") { request, context in
             _ = try context.requireNode()
-            return try jsonResponse(try await desk.handle(try await request.decodeJSON(OrderBatch.self)))
+            let batch = try await request.decodeJSON(OrderBatch.self)
+            do {
+                return try jsonResponse(try await desk.handle(batch))
+            } catch let error as BrimError where error.code == .conflict {
+                membership.refusedOrders()
+                throw error
+            }
         }
         router.post("/v1/confirm") { request, context in
             _ = try context.requireNode()

@@ -55,7 +55,7 @@ extension InMemoryMetadataStore {
     public func endForget(_ name: ServerName, id: String) {
         for blob in tombstones.keys { tombstones[blob]?.servers.remove(name) }
         if forgottenServers[id] == nil { forgottenServers[id] = ForgottenServer(id: id, name: name, at: clock()) }
-        if serverRecords[name]?.id == id { serverRecords[name] = nil }
+        if serverRecords[name]?.id == id { (serverRecords[name], claims[name]) = (nil, nil) }
     }
 
     public func forgotten(since time: Timestamp) -> [ForgottenServer] {

@@ -36,10 +36,23 @@ extension InMemoryMetadataStore {
             .prefix(limit).map(\.entry)
     }
 
+    public func isDone(request: String) -> Bool { requests.contains(request) }
+
+    /// Throws `.conflict` for a request that was done before.
+    func check(_ request: String?) throws {
+        if let request, requests.contains(request) { throw Refusal.requestDone }
+    }
+
+    func enter(_ request: String?) {
+        if let request { requests.insert(request) }
+    }
+
     public func create(_ new: NewEntry) throws -> Entry {
         try Checks.new(new)
+        try check(new.request)
         try directory(of: new.place)
         guard places[new.place] == nil else { throw Refusal.exists(new.place.name) }
+        enter(new.request)
         let entry = Entry(
             id: takeID(), parent: new.place.parent, name: new.place.name, type: new.type, mode: new.mode,
             created: clock(), modified: new.modified, target: new.target)
@@ -110,11 +123,15 @@ extension InMemoryMetadataStore {
     }
 
     public func rename(
-        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView, request: String?
     ) throws -> Entry {
         guard id != .root else { throw Refusal.root("renamed") }
+        try check(request)
         guard let record = records[id], places[from] == id else { throw Refusal.gone(from) }
-        if from == to { return record.entry }
+        if from == to {
+            enter(request)
+            return record.entry
+        }
         try directory(of: to)
         if record.entry.type == .directory, isBelow(to.parent, id) { throw Refusal.belowItself(from.name) }
         if let target = entry(at: to) {
@@ -135,6 +152,7 @@ extension InMemoryMetadataStore {
         places[from] = nil
         touch(from.parent)
         insert(moved, at: to)
+        enter(request)
         return moved.entry
     }
 
@@ -148,8 +166,11 @@ extension InMemoryMetadataStore {
         return false
     }
 
-    public func remove(_ removals: [Removal], now isNow: Bool, view: ServerView) -> [BrimError?] {
-        removals.map { removal in
+    public func remove(
+        _ removals: [Removal], now isNow: Bool, view: ServerView, request: String?
+    ) throws -> [BrimError?] {
+        try check(request)
+        let outcomes: [BrimError?] = removals.map { removal in
             let entry = removal.entry
             guard entry.id != .root else { return Refusal.root("removed") }
             guard let present = records[entry.id]?.entry else { return Refusal.gone(entry.id) }
@@ -160,6 +181,8 @@ extension InMemoryMetadataStore {
             takeOut(Removal(present, path: removal.path), now: isNow, view: view)
             return nil
         }
+        if !outcomes.contains(where: { $0 != nil }) { enter(request) }
+        return outcomes
     }
 
     public func update(_ id: FileID, _ change: EntryChange, view: ServerView) throws -> Entry {

@@ -43,8 +43,10 @@ extension InMemoryMetadataStore {
         serverRecords[name] = record
     }
 
-    public func setState(_ name: ServerName, from: ServerState, to: ServerState) -> Bool {
+    public func setState(_ name: ServerName, from: ServerState, to: ServerState, term: Int64) throws -> Bool {
+        if let latest = claims[name], latest > term { throw Refusal.staleTerm(term) }
         guard serverRecords[name]?.state == from else { return false }
+        claims[name] = term
         serverRecords[name]?.state = to
         return true
     }

@@ -32,7 +32,8 @@ extension InMemoryMetadataStore {
         return (milliseconds(a.removed), a.file) > (milliseconds(b.removed), b.file)
     }
 
-    public func undelete(_ id: FileID, to place: EntryPlace, view: ServerView) throws -> Entry {
+    public func undelete(_ id: FileID, to place: EntryPlace, view: ServerView, request: String?) throws -> Entry {
+        try check(request)
         guard var record = trash[id], let removed = record.removed else { throw Refusal.notInTrash(id) }
         try directory(of: place)
         guard places[place] == nil else { throw Refusal.exists(place.name) }
@@ -43,6 +44,7 @@ extension InMemoryMetadataStore {
         record.removed = nil
         trash[id] = nil
         insert(record, at: place)
+        enter(request)
         return record.entry
     }
 
@@ -54,12 +56,16 @@ extension InMemoryMetadataStore {
             .prefix(limit).map(\.self)
     }
 
-    public func restore(_ version: Int64, of file: FileID, view: ServerView) throws -> Entry {
+    public func restore(_ version: Int64, of file: FileID, view: ServerView, request: String?) throws -> Entry {
+        try check(request)
         guard var record = records[file] else { throw Refusal.gone(file) }
         guard let content = record.entry.content else {
             throw BrimError(.isDirectory, "only files have versions", advice: "Name a file")
         }
-        if content.version == version { return record.entry }
+        if content.version == version {
+            enter(request)
+            return record.entry
+        }
         guard version < content.version, version > 0 else { throw Refusal.noVersion(version) }
         if !olds.contains(where: { $1.of == file && $1.version.content.version == version }) {
             _ = settleVersions(of: [file], limit: .max, view: view)
@@ -77,6 +83,7 @@ extension InMemoryMetadataStore {
         restored.version = content.version + 1
         record.entry.content = restored.with(n: content.n, view: view)
         records[file] = record
+        enter(request)
         return record.entry
     }
 

@@ -37,6 +37,11 @@ public actor InMemoryMetadataStore: MetadataStore {
     var swarm: (id: String, proof: String)?
     var lastID = FileID.root.rawValue
     var term: Int64 = 0
+    var lease: (holder: String, url: String, expires: Timestamp)?
+    /// The latest term in which each server was claimed or judged.
+    var claims: [ServerName: Int64] = [:]
+    var masters: [String: MasterRecord] = [:]
+    var requests: Set<String> = []
     var records: [FileID: Record] = [:]
     var trash: [FileID: Record] = [:]
     var olds: [FileID: Old] = [:]
@@ -66,11 +71,6 @@ public actor InMemoryMetadataStore: MetadataStore {
         let id = String(UInt64.random(in: 0 ... .max), radix: 16)
         swarm = (id, passwordProof)
         return id
-    }
-
-    public func beginTerm(holder: String) -> Int64 {
-        term += 1
-        return term
     }
 
     public func close() {}

@@ -28,7 +28,7 @@ extension MetadataConformance {
         },
         MetadataConformance("forget: only what is draining or down, and it cannot join while it lasts") { f in
             try await f.join(f.alpha)
-            _ = try await f.store.setState(f.alpha, from: .down, to: .up)
+            _ = try await f.store.setState(f.alpha, from: .down, to: .up, term: 1)
             try await expectError(.conflict) { _ = try await f.store.beginForget(f.alpha, losesData: false) }
             try await expectError(.notFound) { _ = try await f.store.beginForget(f.delta, losesData: false) }
             _ = try await f.store.drain(f.alpha)

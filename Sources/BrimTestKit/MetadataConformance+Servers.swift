@@ -13,7 +13,7 @@ extension MetadataConformance {
             try expectEqual(first.report, nil)
             try await f.join(f.alpha)
             try await expectError(.exists) { try await f.join(f.bravo, id: "another") }
-            try expect(try await f.store.setState(f.bravo, from: .down, to: .up), "the state was down")
+            try expect(try await f.store.setState(f.bravo, from: .down, to: .up, term: 1), "the state was down")
             let again = try await f.join(f.bravo, quota: 500, boot: "b2", used: 9)
             try expectEqual(again.state, .up)
             try expectEqual(again.usage.used, 9)
@@ -60,10 +60,10 @@ extension MetadataConformance {
         },
         MetadataConformance("states change from what they are") { f in
             try await f.join(f.alpha)
-            try expect(try await !f.store.setState(f.alpha, from: .up, to: .suspect), "it was not up")
-            try expect(try await f.store.setState(f.alpha, from: .down, to: .up), "it was down")
+            try expect(try await !f.store.setState(f.alpha, from: .up, to: .suspect, term: 1), "it was not up")
+            try expect(try await f.store.setState(f.alpha, from: .down, to: .up, term: 1), "it was down")
             try expectEqual(try await f.store.servers()[0].state, .up)
-            try expect(try await !f.store.setState(f.delta, from: .up, to: .down), "there is no delta")
+            try expect(try await !f.store.setState(f.delta, from: .up, to: .down, term: 1), "there is no delta")
         },
         MetadataConformance("reports") { f in
             try await f.join(f.alpha)

@@ -22,7 +22,8 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
 
     /// All checks.
     public static let all =
-        namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions + events
+        namespace + renames + commits + requests + leases + servers + lifecycle + replicas + decisions + trash
+        + deletions + events
         + settings
 }
 

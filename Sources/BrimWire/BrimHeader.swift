@@ -6,6 +6,10 @@ public enum BrimHeader: String {
     case brimHop = "Brim-Hop"
     /// The checksum of a whole blob.
     case brimChecksum = "Brim-Checksum"
+    /// Names a request that changes names: sent again with the same value it is not carried out again.
+    case brimRequest = "Brim-Request"
+    /// Set by a master that passes a request on to the leader.
+    case brimForwarded = "Brim-Forwarded"
 
     /// For header fields of a message; nil never happens for these names.
     public var name: HTTPField.Name? { HTTPField.Name(rawValue) }

@@ -1,5 +1,6 @@
 import BrimModel
 import BrimWire
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -175,15 +176,48 @@ import Testing
     // MARK: Masters
 
     @Test func mastersAreAskedInTurnTheOneThatAnsweredFirst() {
-        var order = MasterOrder(["a", "b", "c"])
-        order.answered("a")
-        #expect(order.inTurn == ["a", "b", "c"])
-        order.answered("c")
-        #expect(order.inTurn == ["c", "a", "b"])
-        order.answered("b")
-        #expect(order.inTurn == ["b", "c", "a"])
-        order.answered("nobody")
-        #expect(order.inTurn == ["b", "c", "a"])
+        let known = KnownMasters(["http://a:1", "http://b:1"], memory: nil)
+        known.answered("http://a:1")
+        #expect(known.inTurn == ["http://a:1", "http://b:1"])
+        known.answered("http://b:1")
+        #expect(known.inTurn == ["http://b:1", "http://a:1"])
+        // Those that are learned come last; one that is on this machine as it says is not where it was looked for.
+        known.learn(["http://c:1", "http://127.0.0.1:1", "http://a:1"])
+        #expect(known.inTurn == ["http://b:1", "http://a:1", "http://c:1"])
+        known.answered("http://c:1")
+        #expect(known.inTurn == ["http://c:1", "http://a:1", "http://b:1"])
+    }
+
+    @Test func mastersThatWereLearnedAreRemembered() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "brim-memory-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let named = ["http://a:1"]
+        let memory = MasterMemory(directory: directory, masters: named)
+        let known = KnownMasters(named, memory: memory)
+        #expect(known.isDue())
+        #expect(!known.isDue(), "asked a moment ago")
+        known.learn(["http://a:1", "http://b:1"])
+        let next = KnownMasters(named, memory: memory)
+        #expect(next.inTurn == ["http://a:1", "http://b:1"])
+        #expect(!next.isDue(), "what is remembered is fresh")
+        // Of another swarm nothing is remembered; nor is what cannot be read.
+        #expect(MasterMemory(directory: directory, masters: ["http://x:1"]).read() == nil)
+        try Data("{".utf8).write(to: memory.file)
+        #expect(KnownMasters(named, memory: memory).inTurn == named)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func anotherMasterIsAskedBesideOneThatIsFrozen() async throws {
+        let inquiry = Inquiry(masters: ["frozen", "away", "well"], logger: testLogger)
+        let (reply, master) = try await inquiry.run { master in
+            switch master {
+            case "frozen":
+                try await Task.sleep(for: .seconds(3600))
+                return 1
+            case "away": throw BrimError(.unavailable, "away")
+            default: return 2
+            }
+        }
+        #expect(reply == 2 && master == "well")
     }
 
     @Test func theNextMasterIsAskedWhenOneIsAway() async throws {

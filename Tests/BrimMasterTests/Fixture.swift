@@ -32,7 +32,7 @@ struct Fixture {
                     name: name, id: "id-\(name)", address: "\(name):1", zone: "z", version: "1",
                     requestedQuota: 1 << 30,
                     usage: usage))
-            _ = try await store.setState(name, from: .down, to: .up)
+            _ = try await store.setState(name, from: .down, to: .up, term: term)
         }
         await roster.take(try await store.servers())
         _ = try await store.publishView(counted: names, readable: names, up: names, term: term)

@@ -15,6 +15,7 @@ extension ScenarioTests {
             .notDirectory: 409, .isDirectory: 409, .notEmpty: 409, .conflict: 409, .precondition: 412, .forgotten: 410,
             .tooLarge: 413,
             .range: 416, .internal: 500, .corrupt: 500, .io: 500, .unavailable: 503, .timeout: 504, .full: 507,
+            .notLeader: 421,
         ]
 
         @Test(arguments: BrimError.Code.allCases)
@@ -159,7 +160,7 @@ extension ScenarioTests {
                         what: "one that was forgotten", code: .forgotten, path: "/v1/node/goodbye",
                         arguments: json + ["-d", farewell], token: try swarm.keys.nodeToken(name: "bravo")), swarm)
 
-                let met = Set(cases.map(\.code)).union([.corrupt, .timeout, .unavailable, .io, .forgotten])
+                let met = Set(cases.map(\.code)).union([.corrupt, .timeout, .unavailable, .io, .forgotten, .notLeader])
                 // A fault of the program itself cannot be asked for.
                 #expect(Set(Self.table.keys).subtracting(met) == [.internal])
             }

@@ -8,9 +8,10 @@ struct VerifyService: Sendable {
     private static let slowest: Int64 = 5_000_000
 
     let namespace: NamespaceService
-    let roster: Roster
+    let rosters: Rosters
     let slaves: SlaveCaller
     let reconciler: Reconciler
+    let notices: LeaderNotices
 
     /// Returns when all servers have answered; a bad copy does not count any more then. Throws `.notFound`,
     /// `.isDirectory`.
@@ -20,6 +21,7 @@ struct VerifyService: Sendable {
             for server in content.replicas { group.addTask { (server, await verify(content, on: server)) } }
             return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
         }
+        if found.values.contains(where: { $0.condition != .ok }) { notices.add { $0.changed = true } }
         for (server, result) in found {
             switch result.condition {
             case .corrupt:
@@ -36,6 +38,7 @@ struct VerifyService: Sendable {
 
     private func verify(_ content: FileContent, on server: ServerName) async -> BlobVerification {
         do {
+            let roster = rosters.current
             let peer = try await roster.peer(server)
             if await roster.record(server)?.state == .down {
                 return BlobVerification(condition: .unreachable, reason: "the server is down")

@@ -9,7 +9,7 @@ struct WhyService: Sendable {
     static let limit = 200
 
     let store: any MetadataStore
-    let views: ViewKeeper
+    let views: any Views
     let namespace: NamespaceService
     let roster: Roster
     let ledger: Ledger

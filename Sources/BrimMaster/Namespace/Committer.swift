@@ -20,12 +20,12 @@ actor Committer: BackgroundLoop {
     }
 
     private let store: any MetadataStore
-    private let views: ViewKeeper
+    private let views: any Views
     private var waiting: [Waiting] = []
     private let (wakeups, wakeup) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     private var closed = false
 
-    init(store: any MetadataStore, views: ViewKeeper) {
+    init(store: any MetadataStore, views: any Views) {
         self.store = store
         self.views = views
     }

@@ -5,7 +5,19 @@ import BrimWire
 extension NamespaceService {
     /// Removes what is at a path; a directory that has entries only when `recursive`. Files become trash, unless `now`.
     /// Entries made in the tree meanwhile are removed with it, or keep it alive when they come without end (`.notEmpty`).
-    func remove(_ path: BrimPath, recursive: Bool, now: Bool = false) async throws -> RemoveReply {
+    func remove(
+        _ path: BrimPath, recursive: Bool, now: Bool = false, request: String? = nil
+    ) async throws -> RemoveReply {
+        try await once(request) {
+            RemoveReply(files: 0, directories: 0)
+        } _: {
+            try await removeNow(path, recursive: recursive, now: now, request: request)
+        }
+    }
+
+    private func removeNow(
+        _ path: BrimPath, recursive: Bool, now: Bool, request: String?
+    ) async throws -> RemoveReply {
         let entry = try await entry(at: path)
         guard !path.isRoot else {
             throw BrimError(.invalid, "/ cannot be removed", advice: "Name what is in it")
@@ -15,7 +27,9 @@ extension NamespaceService {
             if entry.type == .directory, recursive { try await empty(entry.id, path.description, now: now, &reply) }
             let current = try await store.entry(entry.id) ?? entry
             let removal = Removal(current, path: path.description)
-            switch try await store.remove([removal], now: now, view: try await views.current()).first ?? nil {
+            let outcomes = try await store.remove(
+                [removal], now: now, view: try await views.current(), request: request)
+            switch outcomes.first ?? nil {
             case nil:
                 if entry.type == .directory { reply.directories += 1 } else { reply.files += 1 }
                 return reply

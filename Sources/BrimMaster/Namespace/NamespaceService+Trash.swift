@@ -53,10 +53,15 @@ extension NamespaceService {
         )
     }
 
-    func restore(_ path: BrimPath, version: Int64) async throws -> FileStat {
-        let (entry, _) = try await file(at: path)
-        let restored = try await store.restore(version, of: entry.id, view: try await views.current())
-        return FileStat(path: path.description, entry: restored)
+    func restore(_ path: BrimPath, version: Int64, request: String? = nil) async throws -> FileStat {
+        try await once(request) {
+            try await stat(path)
+        } _: {
+            let (entry, _) = try await file(at: path)
+            let restored = try await store.restore(
+                version, of: entry.id, view: try await views.current(), request: request)
+            return FileStat(path: path.description, entry: restored)
+        }
     }
 
     // MARK: - Removed files
@@ -85,7 +90,19 @@ extension NamespaceService {
 
     /// Brings back the file that was removed last from a path, or with `recursive` all that were removed below it. Missing
     /// parents are made. Throws `.exists` when the name is taken, `.notFound` when nothing is left to bring back.
-    func undelete(_ path: BrimPath, to target: BrimPath?, recursive: Bool) async throws -> UndeleteReply {
+    func undelete(
+        _ path: BrimPath, to target: BrimPath?, recursive: Bool, request: String? = nil
+    ) async throws -> UndeleteReply {
+        try await once(request) {
+            UndeleteReply(files: 1, bytes: try await file(at: target ?? path).content.size)
+        } _: {
+            try await undeleteNow(path, to: target, recursive: recursive, request: request)
+        }
+    }
+
+    private func undeleteNow(
+        _ path: BrimPath, to target: BrimPath?, recursive: Bool, request: String?
+    ) async throws -> UndeleteReply {
         let text = path.description
         let hasTree = try await !store.removedFiles(.below(text), after: nil, limit: 1).isEmpty
         if recursive, hasTree { return try await undeleteTree(path, to: target ?? path) }
@@ -101,7 +118,7 @@ extension NamespaceService {
                 advice: "brim undelete --list shows what can be brought back")
         }
         var directories: [BrimPath: FileID] = [:]
-        let entry = try await bringBack(file, to: target ?? path, &directories)
+        let entry = try await bringBack(file, to: target ?? path, &directories, request: request)
         return UndeleteReply(files: 1, bytes: entry.content?.size ?? 0)
     }
 
@@ -133,7 +150,7 @@ extension NamespaceService {
     }
 
     private func bringBack(
-        _ file: RemovedFile, to path: BrimPath, _ directories: inout [BrimPath: FileID]
+        _ file: RemovedFile, to path: BrimPath, _ directories: inout [BrimPath: FileID], request: String? = nil
     ) async throws -> Entry {
         guard let name = path.name, let parent = path.parent else {
             throw BrimError(.exists, "/ exists already", advice: "Name a path for the file with --to")
@@ -147,7 +164,8 @@ extension NamespaceService {
         }
         do {
             return try await store.undelete(
-                file.entry.id, to: EntryPlace(parent: directory, name: name), view: try await views.current())
+                file.entry.id, to: EntryPlace(parent: directory, name: name), view: try await views.current(),
+                request: request)
         } catch var error as BrimError where error.code == .exists {
             error.message = "\(path) exists already"
             error.advice = "Bring it back under another name with --to, or move away what is there"

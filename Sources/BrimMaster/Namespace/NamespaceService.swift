@@ -5,7 +5,7 @@ import BrimWire
 /// The namespace as clients see it: paths in, entries and clear errors out.
 struct NamespaceService: Sendable {
     let store: any MetadataStore
-    let views: ViewKeeper
+    let views: any Views
     var clock: any BrimClock = SystemClock()
 
     // MARK: - Looking
@@ -81,9 +81,39 @@ struct NamespaceService: Sendable {
 
     // MARK: - Changing
 
+    /// Makes a change that carries the id of a request at most once: whoever got no answer may ask again, any master. When
+    /// the request was carried out before, `done` answers.
+    func once<Reply>(
+        _ request: String?, done: () async throws -> Reply, _ change: () async throws -> Reply
+    ) async throws -> Reply {
+        guard let request else { return try await change() }
+        guard request.utf8.count <= Limits.requestBytes, !request.isEmpty else {
+            throw BrimError(.invalid, "the id of a request has 1 to \(Limits.requestBytes) bytes")
+        }
+        // First, so that nothing that came in the place of what it made, moved or removed is touched.
+        if try await store.isDone(request: request) { return try await done() }
+        do {
+            return try await change()
+        } catch let error as BrimError where error.code != .unavailable && error.code != .timeout {
+            // The same request may have been carried out meanwhile, by another master.
+            guard try await store.isDone(request: request) else { throw error }
+            return try await done()
+        }
+    }
+
     /// Makes a directory. With `parents`, missing parents are made and an existing directory is no error.
     func makeDirectory(
-        _ path: BrimPath, parents: Bool, mode: Int?, modified: Timestamp?
+        _ path: BrimPath, parents: Bool, mode: Int?, modified: Timestamp?, request: String? = nil
+    ) async throws -> (stat: FileStat, created: Bool) {
+        try await once(request) {
+            (try await stat(path), true)
+        } _: {
+            try await makeDirectoryNow(path, parents: parents, mode: mode, modified: modified, request: request)
+        }
+    }
+
+    private func makeDirectoryNow(
+        _ path: BrimPath, parents: Bool, mode: Int?, modified: Timestamp?, request: String?
     ) async throws -> (stat: FileStat, created: Bool) {
         let found = try await store.resolve(path)
         if found.count == path.components.count + 1, let entry = found.last {
@@ -94,7 +124,7 @@ struct NamespaceService: Sendable {
             return (FileStat(path: path.description, entry: entry), false)
         }
         guard parents || found.count == path.components.count else { throw try missing(path, found) }
-        let made = try await makeMissing(path, found, mode: mode, modified: modified)
+        let made = try await makeMissing(path, found, mode: mode, modified: modified, request: parents ? nil : request)
         return (FileStat(path: path.description, entry: made), true)
     }
 
@@ -105,11 +135,21 @@ struct NamespaceService: Sendable {
             guard entry.type == .directory else { throw Self.notDirectory(path) }
             return entry
         }
-        return try await makeMissing(path, found, mode: nil, modified: nil)
+        return try await makeMissing(path, found, mode: nil, modified: nil, request: nil)
     }
 
     func makeSymlink(
-        _ path: BrimPath, target: String, parents: Bool, modified: Timestamp?
+        _ path: BrimPath, target: String, parents: Bool, modified: Timestamp?, request: String? = nil
+    ) async throws -> FileStat {
+        try await once(request) {
+            try await stat(path)
+        } _: {
+            try await makeSymlinkNow(path, target: target, parents: parents, modified: modified, request: request)
+        }
+    }
+
+    private func makeSymlinkNow(
+        _ path: BrimPath, target: String, parents: Bool, modified: Timestamp?, request: String?
     ) async throws -> FileStat {
         guard let parent = path.parent, let name = path.name else {
             throw BrimError(.exists, "/ exists already", advice: "Choose another name")
@@ -122,11 +162,21 @@ struct NamespaceService: Sendable {
         let entry = try await store.create(
             NewEntry(
                 place: EntryPlace(parent: directory.id, name: name), type: .symlink, mode: 0o777,
-                modified: modified ?? clock.timestamp, target: target))
+                modified: modified ?? clock.timestamp, target: target, request: request))
         return FileStat(path: path.description, entry: entry)
     }
 
-    func rename(_ from: BrimPath, to: BrimPath, replace: Bool) async throws -> FileStat {
+    func rename(_ from: BrimPath, to: BrimPath, replace: Bool, request: String? = nil) async throws -> FileStat {
+        try await once(request) {
+            try await stat(to)
+        } _: {
+            try await renameNow(from, to: to, replace: replace, request: request)
+        }
+    }
+
+    private func renameNow(
+        _ from: BrimPath, to: BrimPath, replace: Bool, request: String?
+    ) async throws -> FileStat {
         guard let fromName = from.name, let toName = to.name, let toParent = to.parent else {
             throw BrimError(.invalid, "/ cannot be moved or replaced", advice: "Name something below it")
         }
@@ -140,7 +190,7 @@ struct NamespaceService: Sendable {
         let moved = try await store.rename(
             entry.id, from: EntryPlace(parent: fromParent, name: fromName),
             to: EntryPlace(parent: directory.id, name: toName), path: to.description, replace: replace,
-            view: try await views.current())
+            view: try await views.current(), request: request)
         return FileStat(path: to.description, entry: moved)
     }
 
@@ -211,7 +261,7 @@ struct NamespaceService: Sendable {
 
     /// Makes the directories of `path` beyond those in `found`; one made by somebody else meanwhile is taken as it is.
     private func makeMissing(
-        _ path: BrimPath, _ found: [Entry], mode: Int?, modified: Timestamp?
+        _ path: BrimPath, _ found: [Entry], mode: Int?, modified: Timestamp?, request: String?
     ) async throws -> Entry {
         guard var current = found.last else { throw BrimError(.internal, "the root directory is missing") }
         guard current.type == .directory else { throw try missing(path, found) }
@@ -223,8 +273,8 @@ struct NamespaceService: Sendable {
                 current = try await store.create(
                     NewEntry(
                         place: place, type: .directory, mode: (last ? mode : nil) ?? 0o755,
-                        modified: (last ? modified : nil) ?? clock.timestamp))
-            } catch let error as BrimError where error.code == .exists {
+                        modified: (last ? modified : nil) ?? clock.timestamp, request: last ? request : nil))
+            } catch let error as BrimError where error.code == .exists && !(last && request != nil) {
                 current = try await madeByAnother(place, path: path, depth: index + 1)
             }
         }

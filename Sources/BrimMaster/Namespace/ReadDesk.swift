@@ -8,7 +8,7 @@ struct ReadDesk: Sendable {
     static let lifetime = Duration.seconds(3600)
 
     let namespace: NamespaceService
-    let roster: Roster
+    let rosters: Rosters
     let keys: SwarmKeys
     var clock: any BrimClock = SystemClock()
 
@@ -38,7 +38,7 @@ struct ReadDesk: Sendable {
     }
 
     private func holders(of content: FileContent) async -> [ServerRecord] {
-        let members = await roster.members
+        let members = await rosters.current.members
         return content.replicas.compactMap { members[$0]?.record }
     }
 

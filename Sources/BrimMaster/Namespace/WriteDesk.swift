@@ -5,7 +5,7 @@ import BrimWire
 import Foundation
 import Logging
 
-/// Grants writes and commits them.
+/// Grants writes: the leader's part of them, since only it promises room.
 struct WriteDesk: Sendable {
     /// How long a writer may take from the grant to the commit.
     static let lifetime = Duration.seconds(6 * 3600)
@@ -14,13 +14,9 @@ struct WriteDesk: Sendable {
     let store: any MetadataStore
     let roster: Roster
     let room: RoomKeeper
-    let committer: Committer
     let keys: SwarmKeys
     let settings: LiveSettings
-    let breaker: EvictionGuard
     let ids: BlobIDSource
-    /// Rung when a file was written.
-    let changed: Bell
     var clock: any BrimClock = SystemClock()
 
     /// Grants writes one after the other; an answer for each. Their places are looked up together.
@@ -91,64 +87,6 @@ struct WriteDesk: Sendable {
         return WriteReply(path: grant.path, owner.content, created: owner.content.version == 1)
     }
 
-    /// Enters writes whose blobs are durable on all their targets; one outcome for each. Idempotent by the grants' request
-    /// ids.
-    func commit(_ writes: [CommitRequest.Item]) async throws -> [CommitReply.Item] {
-        let accepted = writes.map { write in Result { try accept(write) } }
-        let commits = accepted.compactMap { try? $0.get() }
-        var outcomes = try await committer.commit(commits.map(\.commit))[...]
-        return accepted.map { accepted in
-            do {
-                let (grant, _) = try accepted.get()
-                guard let outcome = outcomes.popFirst() else {
-                    throw BrimError(.internal, "a commit came to nothing")
-                }
-                return CommitReply.Item(done: try committed(grant, outcome))
-            } catch {
-                return CommitReply.Item(
-                    error: error as? BrimError ?? BrimError(.internal, "the commit failed: \(error)"))
-            }
-        }
-    }
-
-    private func accept(_ write: CommitRequest.Item) throws -> (grant: WriteGrant, commit: BlobCommit) {
-        guard let grant = try keys.verify(write.token).write else {
-            throw BrimError(.denied, "the token does not allow a write")
-        }
-        guard Set(write.made) == Set(grant.targets.map(\.server)) else {
-            throw BrimError(.invalid, "the write did not reach all its targets", advice: "Send it again")
-        }
-        guard write.size >= 0, write.size <= Limits.blobBytes, grant.size.map({ $0 == write.size }) ?? true else {
-            throw BrimError(
-                .invalid, "\(write.size) bytes arrived where \(grant.size ?? 0) were announced",
-                advice: "Send it again")
-        }
-        let commit = BlobCommit(
-            request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
-            size: write.size, checksum: write.checksum, replicas: write.made, mode: grant.mode,
-            modified: grant.modified ?? clock.timestamp, explicitN: grant.n, defaultN: settings.copies,
-            attributes: grant.attributes, precondition: Precondition(grant.ifMatch))
-        return (grant, commit)
-    }
-
-    /// What the writer is told; the room held for the write is free again unless it may still be asked for.
-    private func committed(_ grant: WriteGrant, _ outcome: Result<CommitOutcome, any Error>) throws -> Committed {
-        do {
-            let (entry, created) = try (outcome.get().entry, outcome.get().created)
-            room.ended(grant.request)
-            guard let content = entry.content else {
-                throw BrimError(.internal, "a file without content was committed")
-            }
-            breaker.explain(bytes: content.size)
-            changed.ring()
-            return Committed(
-                write: WriteReply(path: grant.path, content, created: created), label: try BlobLabel(entry: entry))
-        } catch let error as BrimError {
-            if !error.retryable { room.ended(grant.request) }
-            throw error
-        }
-    }
-
     private func check(_ request: WriteRequest) throws {
         if let size = request.size, !(0...Limits.blobBytes).contains(size) {
             throw BrimError(
@@ -179,35 +117,5 @@ struct WriteDesk: Sendable {
                 .precondition, "\(request.path) \(version.map { "is at version \($0)" } ?? "does not exist")",
                 advice: "Read it again and decide anew")
         }
-    }
-}
-
-extension Precondition {
-    init(_ ifMatch: IfMatch) {
-        self =
-            switch ifMatch {
-            case .anything: .none
-            case .absent: .absent
-            case .present: .present
-            case .version(let version): .version(version)
-            }
-    }
-}
-
-extension WriteReply {
-    init(path: String, _ content: FileContent, created: Bool) {
-        self.init(
-            path: path, version: content.version, size: content.size, checksum: content.checksum, n: content.n,
-            k: content.k, replicas: content.replicas, created: created)
-    }
-}
-
-extension BlobLabel {
-    init(entry: Entry) throws {
-        guard let parent = entry.parent, let name = entry.name, let content = entry.content else {
-            throw BrimError(.internal, "entry \(entry.id) is not a file with a name")
-        }
-        self.init(
-            file: entry.id, parent: parent, name: name, rev: entry.rev, n: content.n, attributes: entry.attributes)
     }
 }

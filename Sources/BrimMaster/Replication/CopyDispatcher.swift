@@ -15,7 +15,7 @@ struct CopyDispatcher: Sendable {
     }
 
     private let store: any MetadataStore
-    private let views: ViewKeeper
+    private let views: any Views
     private let roster: Roster
     private let ledger: Ledger
     private let desk: OrderDesk
@@ -26,7 +26,7 @@ struct CopyDispatcher: Sendable {
     private let failures: Failures
 
     init(
-        store: any MetadataStore, views: ViewKeeper, roster: Roster, ledger: Ledger, desk: OrderDesk, giveUp: GiveUp,
+        store: any MetadataStore, views: any Views, roster: Roster, ledger: Ledger, desk: OrderDesk, giveUp: GiveUp,
         bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store

@@ -7,7 +7,7 @@ import Logging
 /// two leaves an orphan that the next report finds, never a missing copy.
 struct GiveUp: Sendable {
     let store: any MetadataStore
-    let views: ViewKeeper
+    let views: any Views
     let desk: OrderDesk
     let ledger: Ledger
     let roster: Roster

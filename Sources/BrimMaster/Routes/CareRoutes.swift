@@ -5,10 +5,10 @@ import Hummingbird
 
 /// What lets people see and steer what the swarm does by itself.
 struct CareRoutes: Sendable {
+    let core: MasterCore
+    let gate: LeaderGate
     let verify: VerifyService
     let workers: WorkersService
-    let why: WhyService
-    let settings: SettingsKeeper
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree("/v1/verify", method: .post) { request, context in
@@ -19,19 +19,22 @@ struct CareRoutes: Sendable {
         router.onTree("/v1/why", method: .get) { request, context in
             let path = try request.catchAllPath(after: "/v1/why")
             try context.requireRead(path)
-            return try jsonResponse(try await why.why(path))
+            return try await gate.serve(request, context) { try jsonResponse(try await $1.why.why(path)) }
         }
-        router.get("/v1/workers") { _, context in
+        router.get("/v1/workers") { request, context in
             try context.requireRead(.root)
-            return try jsonResponse(await workers.workers())
+            return try await gate.serve(request, context) { try jsonResponse(await workers.workers($1)) }
         }
         router.get("/v1/settings") { _, context in
             try context.requireRead(.root)
-            return try jsonResponse(await settings.all())
+            return try jsonResponse(await core.settings.all())
         }
         router.patch("/v1/settings") { request, context in
             try context.requireAdmin()
-            return try jsonResponse(try await settings.change(try await request.decodeJSON(SettingsRequest.self)))
+            return try await gate.serve(request, context) { request, _ in
+                let change = try await request.decodeJSON(SettingsRequest.self)
+                return try jsonResponse(try await core.settings.change(change))
+            }
         }
     }
 }

@@ -7,12 +7,7 @@ import Hummingbird
 struct FileRoutes: Sendable {
     static let prefix = "/v1/files"
 
-    let namespace: NamespaceService
-    let reads: ReadDesk
-    let writes: WriteDesk
-    let removed: Bell
-    let changed: Bell
-    let breaker: EvictionGuard
+    let core: MasterCore
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree(Self.prefix, method: .get, use: read)
@@ -25,7 +20,7 @@ struct FileRoutes: Sendable {
     @Sendable private func read(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireRead(path)
-        let plan = try await reads.plan(
+        let plan = try await core.reads.plan(
             path, version: try request.queryInt("version").map(Int64.init), readerHost: context.remoteHost)
         let tag = plan.file.entityTag ?? ""
         if request.headers[.ifNoneMatch].map({ EntityTags($0).match(tag) }) == true {
@@ -41,7 +36,7 @@ struct FileRoutes: Sendable {
     @Sendable private func head(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireRead(path)
-        let (entry, content) = try await namespace.file(
+        let (entry, content) = try await core.namespace.file(
             at: path, version: try request.queryInt("version").map(Int64.init))
         let stat = FileStat(path: path.description, entry: entry)
         var headers: HTTPFields = [.eTag: stat.entityTag ?? "", .acceptRanges: "bytes"]
@@ -57,7 +52,7 @@ struct FileRoutes: Sendable {
         let length = request.headers[.contentLength]
         let size = length.flatMap { Int64($0) }
         guard length == nil || size != nil else { throw BrimError(.invalid, "the Content-Length is not a number") }
-        let item = try await writes.grant(
+        let item = try await core.grant(
             WriteRequest(
                 path: path, size: size, mode: try request.queryInt("mode"),
                 modified: try request.timestamp("modified"), n: try request.queryInt("n"),
@@ -71,27 +66,21 @@ struct FileRoutes: Sendable {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireWrite(path)
         if let wanted = request.headers[.ifMatch] {
-            let (entry, _) = try await namespace.file(at: path)
+            let (entry, _) = try await core.namespace.file(at: path)
             let tag = FileStat(path: path.description, entry: entry).entityTag ?? ""
             guard EntityTags(wanted).match(tag) else {
                 throw BrimError(.precondition, "\(path) is at \(tag)", advice: "Read it again and decide anew")
             }
         }
-        let reply = try await namespace.remove(
-            path, recursive: try request.queryBool("recursive") ?? false, now: try request.queryBool("now") ?? false)
-        breaker.explainAll()
-        removed.ring()
-        changed.ring()
-        return try jsonResponse(reply)
+        return try jsonResponse(
+            try await core.remove(
+                path, recursive: try request.queryBool("recursive") ?? false,
+                now: try request.queryBool("now") ?? false, request: request.headers.value(of: .brimRequest)))
     }
 
     @Sendable private func change(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: Self.prefix)
         try context.requireWrite(path)
-        let wanted = try await request.decodeJSON(ChangeRequest.self)
-        let stat = try await namespace.change(path, wanted)
-        if wanted.n != nil { breaker.explain(bytes: stat.size) }
-        changed.ring()
-        return try jsonResponse(stat)
+        return try jsonResponse(try await core.change(path, try await request.decodeJSON(ChangeRequest.self)))
     }
 }

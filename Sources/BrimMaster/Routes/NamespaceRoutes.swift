@@ -8,11 +8,11 @@ struct NamespaceRoutes: Sendable {
     /// Files in one request for many.
     static let batch = 256
 
-    let namespace: NamespaceService
-    let reads: ReadDesk
-    let writes: WriteDesk
-    /// Rung when a file was replaced, which leaves trash.
-    let changed: Bell
+    let core: MasterCore
+    private var namespace: NamespaceService { core.namespace }
+    private var reads: ReadDesk { core.reads }
+
+    init(core: MasterCore) { self.core = core }
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree("/v1/stat", method: .get) { request, context in
@@ -58,7 +58,8 @@ struct NamespaceRoutes: Sendable {
         let path = try writable(request, context, "/v1/directories")
         let body = try await request.optionalJSON(DirectoryRequest.self) ?? DirectoryRequest()
         let (stat, created) = try await namespace.makeDirectory(
-            path, parents: try request.queryBool("parents") ?? false, mode: body.mode, modified: body.modified)
+            path, parents: try request.queryBool("parents") ?? false, mode: body.mode, modified: body.modified,
+            request: request.headers.value(of: .brimRequest))
         return try jsonResponse(stat, status: created ? .created : .ok)
     }
 
@@ -66,7 +67,8 @@ struct NamespaceRoutes: Sendable {
         let path = try writable(request, context, "/v1/symlinks")
         let body = try await request.decodeJSON(SymlinkRequest.self)
         let stat = try await namespace.makeSymlink(
-            path, target: body.target, parents: try request.queryBool("parents") ?? false, modified: body.modified)
+            path, target: body.target, parents: try request.queryBool("parents") ?? false, modified: body.modified,
+            request: request.headers.value(of: .brimRequest))
         return try jsonResponse(stat, status: .created)
     }
 
@@ -74,16 +76,17 @@ struct NamespaceRoutes: Sendable {
         let body = try await request.decodeJSON(RenameRequest.self)
         try context.requireWrite(body.from)
         try context.requireWrite(body.to)
-        let stat = try await namespace.rename(body.from, to: body.to, replace: body.replace ?? false)
-        if body.replace == true { changed.ring() }
-        return try jsonResponse(stat)
+        return try jsonResponse(
+            try await core.rename(
+                body.from, to: body.to, replace: body.replace ?? false,
+                request: request.headers.value(of: .brimRequest)))
     }
 
     @Sendable private func grantWrites(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let body = try await request.decodeJSON(WritesRequest.self)
         try checkBatch(body.writes.count)
         for write in body.writes { try context.requireWrite(write.path) }
-        let items = try await writes.grant(body.writes, writerHost: context.remoteHost)
+        let items = try await core.grant(body.writes, writerHost: context.remoteHost)
         return try jsonResponse(WritesReply(writes: items))
     }
 

@@ -3,7 +3,7 @@ import BrimWire
 import HTTPTypes
 import Hummingbird
 
-/// What slaves say to a master. All need a node token.
+/// What slaves say to a master, and masters to the leader. All need a node token.
 struct NodeRoutes: Sendable {
     let core: MasterCore
 
@@ -29,6 +29,14 @@ struct NodeRoutes: Sendable {
         }
         post(router, "completions") { (body: CompletionsRequest, _) in try await core.completions(body) }
         post(router, "commit") { (body: CommitRequest, _) in try await core.commit(body) }
+        post(router, "grant") { (body: GrantRequest, _) in
+            WritesReply(
+                writes: try await core.leader.leading().writes.grant(body.writes, writerHost: body.writerHost))
+        }
+        post(router, "notice") { (body: MasterNotice, _) in
+            try core.leader.leading().take(body)
+            return Empty()
+        }
         post(router, "room") { (body: RoomRequest, _) in
             try await core.room(body)
             return Empty()

@@ -3,51 +3,75 @@ import BrimWire
 import HTTPTypes
 import Hummingbird
 
-/// The swarm as a whole: status and servers.
+/// The swarm as a whole: status, masters and servers. What there is to say of servers the leader knows; others say what is
+/// stored when it does not answer.
 struct ServerRoutes: Sendable {
-    let status: StatusService
-    let membership: Membership
+    /// How long the leader may take to tell its status.
+    private static let statusDeadline = Duration.seconds(4)
+
+    let core: MasterCore
+    let gate: LeaderGate
 
     func add(to router: Router<BrimRequestContext>) {
-        router.get("/v1/status") { _, context in
+        router.get("/v1/status") { request, context in
             try context.requireRead(.root)
-            return try jsonResponse(try await status.status())
+            return try await leaders(request, context) { try jsonResponse(try await $0.status()) }
         }
-        router.get("/v1/servers") { _, context in
+        router.get("/v1/servers") { request, context in
             try context.requireRead(.root)
-            return try jsonResponse(try await status.servers())
+            return try await leaders(request, context) { try jsonResponse(try await $0.servers()) }
         }
-        router.put("/v1/servers/:name/quota") { request, context in
-            let name = try Self.server(context)
-            let body = try await request.decodeJSON(QuotaRequest.self)
-            try await membership.setQuota(name, body.quota)
-            return try jsonResponse(try await status.server(name))
+        router.get("/v1/masters") { _, context in
+            try context.requireCaller()
+            return try jsonResponse(MastersReply(masters: core.registry.masters(leader: core.leader.url)))
         }
         addLifecycle(to: router)
     }
 
+    /// What the leader's status says, else what can be said without it.
+    private func leaders(
+        _ request: Request, _ context: BrimRequestContext,
+        _ answer: @escaping @Sendable (StatusService) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await gate.serve(request, context, within: .zero, deadline: Self.statusDeadline) {
+                try await answer($1.status)
+            }
+        } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
+            return try await answer(core.lonelyStatus)
+        }
+    }
+
     private func addLifecycle(to router: Router<BrimRequestContext>) {
-        router.put("/v1/servers/:name/zone") { request, context in
-            let name = try Self.server(context)
-            let body = try await request.decodeJSON(ZoneRequest.self)
-            try await membership.setZone(name, body.zone)
-            return try jsonResponse(try await status.server(name))
+        change(.put, "quota", on: router) { request, name, leadership in
+            try await leadership.membership.setQuota(name, try await request.decodeJSON(QuotaRequest.self).quota)
         }
-        router.post("/v1/servers/:name/drain") { _, context in
-            let name = try Self.server(context)
-            try await membership.drain(name)
-            return try jsonResponse(try await status.server(name))
+        change(.put, "zone", on: router) { request, name, leadership in
+            try await leadership.membership.setZone(name, try await request.decodeJSON(ZoneRequest.self).zone)
         }
-        router.post("/v1/servers/:name/undrain") { _, context in
-            let name = try Self.server(context)
-            try await membership.undrain(name)
-            return try jsonResponse(try await status.server(name))
-        }
+        change(.post, "drain", on: router) { _, name, leadership in try await leadership.membership.drain(name) }
+        change(.post, "undrain", on: router) { _, name, leadership in try await leadership.membership.undrain(name) }
         router.delete("/v1/servers/:name") { request, context in
             let name = try Self.server(context)
-            let losesData = try request.queryBool("loseData") ?? false
-            let lost = try await membership.forget(name, losesData: losesData)
-            return try jsonResponse(ForgetReply(server: name, lostFiles: lost))
+            return try await gate.serve(request, context) { request, leadership in
+                let losesData = try request.queryBool("loseData") ?? false
+                let lost = try await leadership.membership.forget(name, losesData: losesData)
+                return try jsonResponse(ForgetReply(server: name, lostFiles: lost))
+            }
+        }
+    }
+
+    /// `/v1/servers/NAME/WHAT`, which the leader does and answers with the server's status.
+    private func change(
+        _ method: HTTPRequest.Method, _ what: String, on router: Router<BrimRequestContext>,
+        _ body: @escaping @Sendable (Request, ServerName, Leadership) async throws -> Void
+    ) {
+        router.on(RouterPath("/v1/servers/:name/\(what)"), method: method) { request, context in
+            let name = try Self.server(context)
+            return try await gate.serve(request, context) { request, leadership in
+                try await body(request, name, leadership)
+                return try jsonResponse(try await leadership.status.server(name))
+            }
         }
     }
 

@@ -6,11 +6,7 @@ import Hummingbird
 
 /// Removed files and old versions.
 struct TrashRoutes: Sendable {
-    let namespace: NamespaceService
-    let breaker: EvictionGuard
-    /// Rung when tombstones were left, and when copies count again.
-    let removed: Bell
-    let changed: Bell
+    let core: MasterCore
 
     func add(to router: Router<BrimRequestContext>) {
         router.onTree("/v1/versions", method: .get, use: versions)
@@ -25,14 +21,15 @@ struct TrashRoutes: Sendable {
         try context.requireRead(path)
         let before = try request.queryInt("before").map(Int64.init)
         return try jsonResponse(
-            try await namespace.versions(path, before: before, limit: try limit(of: request)))
+            try await core.namespace.versions(path, before: before, limit: try limit(of: request)))
     }
 
     @Sendable private func trash(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try request.catchAllPath(after: "/v1/trash")
         try context.requireRead(path)
         let after = try request.query("after").map { try TrashPosition(cursor: $0) }
-        return try jsonResponse(try await namespace.trash(path, after: after, limit: try limit(of: request)))
+        return try jsonResponse(
+            try await core.namespace.trash(path, after: after, limit: try limit(of: request)))
     }
 
     private func limit(of request: Request) throws -> Int {
@@ -47,27 +44,23 @@ struct TrashRoutes: Sendable {
         let body = try await request.decodeJSON(UndeleteRequest.self)
         try context.requireWrite(body.path)
         if let to = body.to { try context.requireWrite(to) }
-        let reply = try await namespace.undelete(body.path, to: body.to, recursive: body.recursive ?? false)
-        breaker.explainAll()
-        changed.ring()
-        return try jsonResponse(reply)
+        return try jsonResponse(
+            try await core.undelete(
+                body.path, to: body.to, recursive: body.recursive ?? false,
+                request: request.headers.value(of: .brimRequest)))
     }
 
     @Sendable private func restore(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let body = try await request.decodeJSON(RestoreRequest.self)
         try context.requireWrite(body.path)
-        let stat = try await namespace.restore(body.path, version: body.version)
-        breaker.explain(bytes: stat.size)
-        changed.ring()
-        return try jsonResponse(stat)
+        return try jsonResponse(
+            try await core.restore(
+                body.path, version: body.version, request: request.headers.value(of: .brimRequest)))
     }
 
     @Sendable private func purge(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let body = try await request.decodeJSON(PurgeRequest.self)
         try context.requireWrite(body.path ?? .root)
-        let reply = try await namespace.purge(body)
-        removed.ring()
-        changed.ring()
-        return try jsonResponse(reply)
+        return try jsonResponse(try await core.purge(body))
     }
 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The name under which the leader is shown; nil until it listens.
+/// The URL of the leader, as far as this master knows one.
 final class LeaderName: Sendable {
     private let name = Mutex<String?>(nil)
     var value: String? {

@@ -12,7 +12,7 @@ actor Membership: BackgroundLoop {
 
     let store: any MetadataStore
     let roster: Roster
-    let views: ViewKeeper
+    let views: any Views
     let ledger: Ledger
     private let reconciler: Reconciler
     let recounter: Recounter
@@ -52,7 +52,7 @@ actor Membership: BackgroundLoop {
     var struck: Set<ServerName> = []
 
     init(
-        store: any MetadataStore, roster: Roster, views: ViewKeeper, ledger: Ledger, reconciler: Reconciler,
+        store: any MetadataStore, roster: Roster, views: any Views, ledger: Ledger, reconciler: Reconciler,
         recounter: Recounter, drains: DrainProgress, settings: LiveSettings, breaker: EvictionGuard, swarm: String,
         term: Int64,
         slaves: any SlaveLink, changed: Bell, removed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
@@ -305,7 +305,7 @@ actor Membership: BackgroundLoop {
         var entered = change
         (entered.from, entered.to) = (from, to)
         do {
-            if try await store.setState(change.server, from: from, to: to) {
+            if try await store.setState(change.server, from: from, to: to, term: term) {
                 await roster.setState(change.server, to)
                 return entered
             }

@@ -6,7 +6,7 @@ import Logging
 /// Compares what slaves say they hold with what metadata places on them.
 struct Reconciler: Sendable {
     let store: any MetadataStore
-    let views: ViewKeeper
+    let views: any Views
     let logger: Logger
     /// Rung when copies came or went.
     let changed: Bell

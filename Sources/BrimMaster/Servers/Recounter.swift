@@ -18,7 +18,7 @@ actor Recounter: BackgroundLoop {
     }
 
     private let store: any MetadataStore
-    private let views: ViewKeeper
+    private let views: any Views
     private let changed: Bell
     private let logger: Logger
     private let clock: any BrimClock
@@ -26,7 +26,7 @@ actor Recounter: BackgroundLoop {
     private var jobs: [Job] = []
 
     init(
-        store: any MetadataStore, views: ViewKeeper, changed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
+        store: any MetadataStore, views: any Views, changed: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.views = views

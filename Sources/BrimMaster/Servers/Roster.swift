@@ -42,6 +42,18 @@ actor Roster {
         members[record.name] = member
     }
 
+    /// Takes in the documents as they are: a master that does not lead knows nothing better.
+    func follow(_ records: [ServerRecord]) {
+        let former = members
+        members = [:]
+        for record in records {
+            members[record.name] = former[record.name] ?? Member(record: record)
+            members[record.name]?.record = record
+            members[record.name]?.fault = nil
+        }
+        doubtful = []
+    }
+
     /// Strikes a server off.
     func forget(_ name: ServerName) {
         members[name] = nil

@@ -10,7 +10,8 @@ actor StatusService {
     private let roster: Roster
     let progress: @Sendable () async -> (copying: Int, atRest: Bool)
     private let warnings: @Sendable () async -> [String]
-    private let leader: @Sendable () async -> String?
+    /// The leader's URL, and all masters.
+    private let masters: @Sendable () -> (leader: String?, all: [MasterStatus])
     private let drains: DrainProgress
     private let heldBack: @Sendable () async -> Set<ServerName>
     private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
@@ -24,14 +25,14 @@ actor StatusService {
 
     init(
         store: any MetadataStore, roster: Roster, drains: DrainProgress, clock: any BrimClock = SystemClock(),
-        leader: @escaping @Sendable () async -> String?,
+        masters: @escaping @Sendable () -> (leader: String?, all: [MasterStatus]),
         heldBack: @escaping @Sendable () async -> Set<ServerName>,
         warnings: @escaping @Sendable () async -> [String] = { [] },
         progress: @escaping @Sendable () async -> (copying: Int, atRest: Bool)
     ) {
         self.store = store
         self.roster = roster
-        self.leader = leader
+        self.masters = masters
         self.drains = drains
         self.heldBack = heldBack
         self.warnings = warnings
@@ -43,6 +44,7 @@ actor StatusService {
         let now = await progress()
         let (sums, age) = try await sums()
         let histogram = sums.histogram
+        let masters = masters()
         let bounds = try await store.surplusBounds()
         return StatusReply(
             files: histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files },
@@ -50,8 +52,9 @@ actor StatusService {
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
             unreachable: histogram.unreachableFiles,
-            trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: await leader(),
-            copying: now.copying, atRest: now.atRest, ageSeconds: age, servers: try await servers(),
+            trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: masters.leader,
+            masters: masters.all, copying: now.copying, atRest: now.atRest, ageSeconds: age,
+            servers: try await servers(),
             warnings: await warnings())
     }
 

@@ -15,7 +15,7 @@ actor VersionWorker: BackgroundLoop {
     private static let pause = Duration.seconds(1)
 
     private let store: any MetadataStore
-    private let views: ViewKeeper
+    private let views: any Views
     /// Nobody rings it.
     private let bell: Bell
     private let changed: Bell
@@ -23,7 +23,7 @@ actor VersionWorker: BackgroundLoop {
 
     /// `changed` is rung when there is trash that was not there before.
     init(
-        store: any MetadataStore, views: ViewKeeper, changed: Bell, clock: any BrimClock = SystemClock(),
+        store: any MetadataStore, views: any Views, changed: Bell, clock: any BrimClock = SystemClock(),
         logger: Logger
     ) {
         self.store = store

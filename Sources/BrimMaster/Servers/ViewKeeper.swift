@@ -4,9 +4,17 @@ import BrimWire
 import Logging
 import ServiceLifecycle
 
+/// The published view of the servers, to count copies with.
+protocol Views: Sendable {
+    /// Throws `.unavailable` when it is too old to count with.
+    func current() async throws -> ServerView
+    /// Takes in a view that was just published or read at `at`.
+    func take(_ new: ServerView, readAt at: ContinuousClock.Instant) async
+}
+
 /// Keeps this master's copy of the published view fresh. A master whose view is older than `ViewKeeper.maxAge` counts
 /// with nothing: it refuses commits rather than count copies on a server that the leader has given up.
-actor ViewKeeper: BackgroundLoop {
+actor ViewKeeper: BackgroundLoop, Views {
     nonisolated let worker = Worker("view of servers", unit: "readings")
 
     /// How old a view may be when something is counted with it. The leader's recount begins this long after it

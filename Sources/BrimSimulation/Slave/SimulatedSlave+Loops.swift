@@ -61,6 +61,7 @@ extension SimulatedSlave {
         pace = .milliseconds(max(50, reply.heartbeatMilliseconds))
         // A quota that was set meanwhile is newer than this answer.
         if inForce.value == before { try await apply(quota: reply.quota) }
+        if let term = reply.term { try await learn(term: term) }
         if reply.report { requestReport(anew: false) }
     }
 
@@ -204,7 +205,7 @@ extension BrimError {
     /// Whether a request that failed so may have been carried out all the same.
     var isUndecided: Bool {
         switch code {
-        case .unavailable, .timeout, .internal, .io, .corrupt, .unauthorized, .denied: true
+        case .unavailable, .timeout, .internal, .io, .corrupt, .unauthorized, .denied, .notLeader: true
         default: false
         }
     }

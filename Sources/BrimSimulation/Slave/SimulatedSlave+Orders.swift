@@ -14,6 +14,8 @@ extension SimulatedSlave {
         try await orders.withLock {
             let book = state.value.book
             let order = batch.orders.enumerated().map { (sequence: $1.sequence, index: $0) }
+            // Its master may have given up copies that are kept here.
+            if batch.term < book.term { requestReport(anew: false) }
             let fresh = try book.fresh(order, term: batch.term).map { batch.orders[$0] }
             if !fresh.isEmpty || batch.term > book.term { try await carryOut(fresh, of: batch) }
             let refused = batch.orders.compactMap { order in

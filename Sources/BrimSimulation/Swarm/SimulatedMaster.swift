@@ -51,16 +51,18 @@ final class SimulatedMaster: Sendable {
 
     private func begin() async throws -> MasterCore {
         var settings = world.settings
+        let start = String(world.random.value.next(), radix: 36)
+        let identity = MasterCore.Identity(
+            id: start, holder: start, version: "1", lease: .seconds(2), url: { "http://\(Self.name):4242" })
         if world.flaw == .floorIgnored { settings.floor -= 1 }
         while true {
             do {
                 let core = try await MasterCore(
-                    settings: settings, keys: world.keys, holder: Self.name,
+                    settings: settings, keys: world.keys, identity: identity,
                     store: SimulatedStore(world: world, process: process),
-                    slaves: SimulatedSlaveLink(world: world, process: process), clock: clock,
-                    random: SeededGenerator(seed: world.random.value.next()), leader: { nil },
+                    slaves: SimulatedSlaveLink(world: world, process: process), masters: NoOtherMasters(),
+                    clock: clock, random: SeededGenerator(seed: world.random.value.next()),
                     logger: Logger(label: "master") { _ in SwiftLogNoOpLogHandler() })
-                try await core.begin()
                 return core
             } catch let error as BrimError where error.code == .unavailable {
                 try await clock.sleep(for: .seconds(1))
@@ -75,6 +77,14 @@ final class SimulatedMaster: Sendable {
             group.cancelAll()
         }
     }
+}
+
+/// There is one master.
+private struct NoOtherMasters: MasterPeers {
+    private static let alone = BrimError(.unavailable, "there is no other master")
+
+    func grant(_ leader: String, _ request: GrantRequest) async throws -> WritesReply { throw Self.alone }
+    func notice(_ leader: String, _ notice: MasterNotice) async throws { throw Self.alone }
 }
 
 /// A master's calls to slaves.

@@ -12,9 +12,11 @@ extension SimulatedStore {
         try await call("removedFile") { $0.removedFile(id) }
     }
 
-    func undelete(_ id: FileID, to place: EntryPlace, view: ServerView) async throws -> Entry {
+    func undelete(
+        _ id: FileID, to place: EntryPlace, view: ServerView, request: String?
+    ) async throws -> Entry {
         try await call("undelete") { store in
-            let entry = try store.undelete(id, to: place, view: view)
+            let entry = try store.undelete(id, to: place, view: view, request: request)
             judge.changed(store, isAsked: true)
             return entry
         }
@@ -24,9 +26,9 @@ extension SimulatedStore {
         try await call("formerVersions") { $0.formerVersions(of: file, before: before, limit: limit) }
     }
 
-    func restore(_ version: Int64, of file: FileID, view: ServerView) async throws -> Entry {
+    func restore(_ version: Int64, of file: FileID, view: ServerView, request: String?) async throws -> Entry {
         try await call("restore") { store in
-            let entry = try store.restore(version, of: file, view: view)
+            let entry = try store.restore(version, of: file, view: view, request: request)
             judge.changed(store, isAsked: true)
             return entry
         }
@@ -37,7 +39,8 @@ extension SimulatedStore {
             if world.flaw == .trashReturns, let file = store.removedFiles(.below("/"), after: nil, limit: 1).first,
                 let parent = file.entry.parent, let name = file.entry.name
             {
-                _ = try? store.undelete(file.entry.id, to: EntryPlace(parent: parent, name: name), view: view)
+                _ = try? store.undelete(
+                    file.entry.id, to: EntryPlace(parent: parent, name: name), view: view, request: nil)
             }
             let count = store.settleVersions(of: files, limit: limit, view: view)
             judge.changed(store)

@@ -31,10 +31,6 @@ struct SimulatedStore: MetadataStore {
         try await call("prepare") { try $0.prepare(passwordProof: passwordProof) }
     }
 
-    func beginTerm(holder: String) async throws -> Int64 {
-        try await call("beginTerm") { $0.beginTerm(holder: holder) }
-    }
-
     func close() async {}
 }
 
@@ -55,6 +51,8 @@ extension SimulatedStore {
         try await call("list") { $0.list(directory, after: after, limit: limit) }
     }
 
+    func isDone(request: String) async throws -> Bool { try await call("isDone") { $0.isDone(request: request) } }
+
     func create(_ entry: NewEntry) async throws -> Entry { try await call("create") { try $0.create(entry) } }
 
     func commit(_ writes: [BlobCommit], view: ServerView) async throws -> [Result<CommitOutcome, BrimError>] {
@@ -67,18 +65,21 @@ extension SimulatedStore {
     }
 
     func rename(
-        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
+        _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView, request: String?
     ) async throws -> Entry {
         try await call("rename") { store in
-            let entry = try store.rename(id, from: from, to: to, path: path, replace: replace, view: view)
+            let entry = try store.rename(
+                id, from: from, to: to, path: path, replace: replace, view: view, request: request)
             judge.changed(store)
             return entry
         }
     }
 
-    func remove(_ removals: [Removal], now: Bool, view: ServerView) async throws -> [BrimError?] {
+    func remove(
+        _ removals: [Removal], now: Bool, view: ServerView, request: String?
+    ) async throws -> [BrimError?] {
         try await call("remove") { store in
-            let failures = store.remove(removals, now: now, view: view)
+            let failures = try store.remove(removals, now: now, view: view, request: request)
             judge.changed(store)
             return failures
         }
@@ -110,8 +111,8 @@ extension SimulatedStore {
         try await call("heartbeat") { try $0.noteHeartbeat(name, id: id, usage: usage, load: load, at: at) }
     }
 
-    func setState(_ name: ServerName, from: ServerState, to: ServerState) async throws -> Bool {
-        try await call("setState") { $0.setState(name, from: from, to: to) }
+    func setState(_ name: ServerName, from: ServerState, to: ServerState, term: Int64) async throws -> Bool {
+        try await call("setState") { try $0.setState(name, from: from, to: to, term: term) }
     }
 
     func setQuota(_ name: ServerName, _ quota: Int64) async throws {

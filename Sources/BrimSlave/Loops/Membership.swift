@@ -32,6 +32,9 @@ final class Membership: BackgroundLoop {
         self.port = port
     }
 
+    /// A heartbeat that nobody heard is followed by another as soon as this.
+    private static let haste = Duration.seconds(1)
+
     /// Whether a master knows this server.
     var isJoined: Bool { isMember.load(ordering: .relaxed) }
 
@@ -65,7 +68,8 @@ final class Membership: BackgroundLoop {
         var meter = LoadMeter(directory: node.directory.path)
         var isHeard = true
         while true {
-            try await Task.sleep(for: pace)
+            // Another master may be about to lead.
+            try await Task.sleep(for: isHeard ? pace : min(pace, Self.haste))
             let before = node.quota.bytes
             try await node.lookAtDisk()
             let request = HeartbeatRequest(
@@ -73,13 +77,15 @@ final class Membership: BackgroundLoop {
                 load: meter.measure(transfers: node.transfers.current), fault: node.health.fault)
             do {
                 let reply = try await node.masters.call(
-                    "heartbeat", request, deadline: .seconds(5), as: HeartbeatReply.self)
+                    "heartbeat", request, deadline: patience(pace), as: HeartbeatReply.self)
                 if !isHeard { node.logger.info("a master answers again") }
                 isHeard = true
                 pace = .milliseconds(max(50, reply.heartbeatMilliseconds))
                 // A quota that was set meanwhile is newer than this answer.
                 if node.quota.bytes == before { try await node.apply(quota: reply.quota) }
                 if let scrub = reply.scrub { scrubber.follow(scrub) }
+                if let term = reply.term { try await desk.learn(term: term) }
+                node.masters.learn(reply.masters)
                 if reply.report { reporter.request(anew: false) }
                 worker.did(1)
                 worker.rests(atMost: pace)
@@ -96,6 +102,15 @@ final class Membership: BackgroundLoop {
             }
         }
     }
+
+    /// How long a master may take to hear a heartbeat: where there are others, one that is frozen is not waited for long.
+    private func patience(_ pace: Duration) -> Duration {
+        node.masters.knowsSeveral ? min(.seconds(5), max(.seconds(2), pace)) : .seconds(5)
+    }
+
+    /// A master gave orders whose term is over: it may have given copies up here that this server keeps. Who leads now
+    /// shall hear of them.
+    func refusedOrders() { reporter.request(anew: false) }
 
     private func goodbye() async {
         guard isJoined else { return }
@@ -175,6 +190,7 @@ extension Membership {
         }
         try await node.apply(quota: reply.quota)
         try await desk.learn(term: reply.term)
+        node.masters.learn(reply.masters)
         isMember.store(true, ordering: .relaxed)
         joined.set(.success(name))
         let node = node

@@ -64,6 +64,13 @@ extension Swarm {
 
     private func file(_ kind: String, _ number: Int) -> URL { directory.appending(path: "command-\(number).\(kind)") }
 
+    /// Has the command line know no masters but those that it is told of.
+    public func forgetRememberedMasters() throws {
+        let cache = home.appending(path: ".cache/brim")
+        for file in (try? FileManager.default.contentsOfDirectory(at: cache, includingPropertiesForKeys: nil)) ?? []
+        where file.lastPathComponent.hasPrefix("masters-") { try FileManager.default.removeItem(at: file) }
+    }
+
     // MARK: - curl
 
     /// Makes a request to the master with curl and a token that may do everything; redirects are followed only with

@@ -34,30 +34,44 @@ extension Swarm {
     ///
     /// - Parameter flags: more flags than those of the swarm's options, for this start and later restarts.
     public func startMaster(_ flags: [String] = []) async throws {
+        try await startMaster(named: Self.master, flags)
+    }
+
+    /// Starts several masters on one database, named `master`, `master-2` and so on, and returns when all are ready.
+    public func startMasters(_ count: Int, _ flags: [String] = []) async throws {
+        for name in Self.masters(count) { try await startMaster(named: name, flags) }
+    }
+
+    /// Starts more masters beside the first; those that run already do not know of them beforehand.
+    public func startMasters(additional count: Int, _ flags: [String] = []) async throws {
+        for name in Self.masters(count + 1).dropFirst() { try await startMaster(named: name, flags) }
+    }
+
+    private func startMaster(named name: String, _ flags: [String]) async throws {
         for attempt in 1...3 {
-            let port = try FreePort.any()
-            try await useMaster(port: port)
-            try launch(Self.master, try await masterArguments(flags))
+            try await useMaster(name, port: try FreePort.any())
+            try launch(name, try await masterArguments(name, flags))
             do {
-                return try await waitUntilReady(Self.master)
-            } catch  where attempt < 3 && log(of: Self.master).tail().contains("in use") {
+                return try await waitUntilReady(name)
+            } catch  where attempt < 3 && log(of: name).tail().contains("in use") {
                 // Another process was faster to take the port.
                 continue
             }
         }
     }
 
-    private func useMaster(port: Int) async throws {
+    private func useMaster(_ name: String, port: Int) async throws {
+        state.withLock { $0.masterPorts[name] = port }
         let client = try BrimClient(
-            masters: ["http://127.0.0.1:\(port)"], password: password, logger: Self.silence)
+            masters: masters.map(url(of:)), password: password, logger: Self.silence)
         let former = state.withLock { state in
-            defer { (state.masterPort, state.client) = (port, client) }
+            defer { state.client = client }
             return state.client
         }
         await former?.shutdown()
     }
 
-    private func masterArguments(_ flags: [String]) async throws -> [String] {
+    private func masterArguments(_ master: String, _ flags: [String]) async throws -> [String] {
         let mongod: PrivateMongod? =
             switch options.database {
             case .shared: try await PrivateMongod.shared()
@@ -73,7 +87,8 @@ extension Swarm {
             }
             database = ["--mongodb", mongod.uri, "--database", name]
         }
-        return ["master", "--listen", "127.0.0.1:\(masterPort)", "--data", data(of: Self.master).path]
+        let listen = String(url(of: master).dropFirst("http://".count))
+        return ["master", "--listen", listen, "--data", data(of: master).path]
             + database + options.timingFlags + options.masterFlags + flags
     }
 
@@ -82,7 +97,7 @@ extension Swarm {
         try launch(
             name,
             [
-                "slave", "--master", url, "--data", data(of: name).path, "--quota", quota, "--name", name,
+                "slave", "--master", masterList, "--data", data(of: name).path, "--quota", quota, "--name", name,
                 "--listen", "127.0.0.1:\(try FreePort.any())",
             ] + flags)
         try await waitUntilUp([name])
@@ -94,7 +109,7 @@ extension Swarm {
             try launch(
                 name,
                 [
-                    "slave", "--master", url, "--data", data(of: name).path, "--quota", quota, "--name", name,
+                    "slave", "--master", masterList, "--data", data(of: name).path, "--quota", quota, "--name", name,
                     "--listen", "127.0.0.1:\(try FreePort.any())",
                 ] + flags)
         }
@@ -121,7 +136,7 @@ extension Swarm {
         let process = try process(of: name)
         try await waitFor("\(name) is ready", within: .seconds(90)) {
             guard process.isRunning else { throw Hopeless("\(name) ended: \(String(describing: process.exit))") }
-            return try await answersReady(url)
+            return try await answersReady(url(of: name))
         }
     }
 

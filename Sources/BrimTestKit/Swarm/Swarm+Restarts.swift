@@ -41,7 +41,7 @@ extension Swarm {
     ///   - flags: added for this and later starts.
     public func restart(_ name: String, quota: String? = nil, port: Int? = nil, _ flags: [String] = []) async throws {
         try relaunch(name, quota: quota, port: port, flags)
-        if name == Self.master {
+        if masters.contains(name) {
             try await waitUntilReady(name)
         } else {
             try await waitUntilUp([name])

@@ -37,16 +37,19 @@ public final class Swarm: Sendable {
         /// Names in the order of their first start.
         var order: [String] = []
         var commands = 0
-        var masterPort = 0
-        /// Speaks to the master on that port.
+        /// By name.
+        var masterPorts: [String: Int] = [:]
+        /// Speaks to all masters.
         var client: BrimClient?
         /// The name of the database in the shared mongod.
         var database: String?
         var watchesQuotas = false
     }
 
-    /// Name of the master among the daemons.
+    /// Name of the first master among the daemons.
     public static let master = "master"
+    /// Names of the first masters.
+    static func masters(_ count: Int) -> [String] { (1...count).map { $0 == 1 ? master : "\(master)-\($0)" } }
 
     public let run: TestRun
     public let directory: URL
@@ -100,10 +103,19 @@ public final class Swarm: Sendable {
     /// A daemon's log.
     public func log(of daemon: String) -> URL { directory.appending(path: "\(daemon).log") }
 
-    public var masterPort: Int { state.withLock { $0.masterPort } }
+    /// Of the first master; 0 before it was started.
+    public var masterPort: Int { state.withLock { $0.masterPorts[Self.master] ?? 0 } }
     public var url: String { "http://127.0.0.1:\(masterPort)" }
+    /// Of one of the masters.
+    public func url(of master: String) -> String {
+        "http://127.0.0.1:\(state.withLock { $0.masterPorts[master] ?? 0 })"
+    }
+    /// Names of the masters that were started, the first one first.
+    public var masters: [String] { state.withLock { $0.masterPorts.keys.sorted() } }
+    /// URLs of all masters, as a list for flags.
+    public var masterList: String { masters.map(url(of:)).joined(separator: ",") }
     /// Names of the slaves that were started, in that order.
-    public var slaves: [String] { state.withLock { $0.order.filter { $0 != Self.master } } }
+    public var slaves: [String] { state.withLock { state in state.order.filter { state.masterPorts[$0] == nil } } }
 
     /// A client with all rights. Throws before the master was started.
     public func client() throws -> BrimClient {
@@ -125,7 +137,7 @@ public final class Swarm: Sendable {
         environment["BRIM_MONGOD"] = try PrivateMongod.findBinary()
         // A process that is killed leaves libmongoc's counters in shared memory, where a later one of its number trips.
         environment["MONGOC_DISABLE_SHM"] = "1"
-        if masterPort != 0 { environment["BRIM_MASTER"] = url }
+        if masterPort != 0 { environment["BRIM_MASTER"] = masterList }
         for (name, value) in changes { environment[name] = value }
         return environment
     }

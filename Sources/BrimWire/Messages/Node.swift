@@ -36,6 +36,8 @@ public struct JoinReply: Sendable, Codable {
     public var heartbeatMilliseconds: Int64
     /// The latest term of leadership; orders of lower terms are to be refused.
     public var term: Int64
+    /// URLs of the masters that live, the leader's first; nil: nothing is known of others.
+    public var masters: [String]?
     public init(swarm: String, quota: Int64, heartbeatMilliseconds: Int64, term: Int64) {
         self.swarm = swarm
         self.quota = quota
@@ -70,6 +72,9 @@ public struct HeartbeatReply: Sendable, Codable {
     public var heartbeatMilliseconds: Int64
     /// nil: as it was told before.
     public var scrub: ScrubPolicy?
+    /// As in `JoinReply`; nil: as it was told before.
+    public var term: Int64?
+    public var masters: [String]?
     public init(
         state: ServerState, quota: Int64, report: Bool, heartbeatMilliseconds: Int64, scrub: ScrubPolicy? = nil
     ) {

@@ -35,6 +35,8 @@ public struct StatusReply: Sendable, Codable {
     }
     /// The master that decides replication; null while there is none.
     @Nullable public var leader: String?
+    /// All masters. Optional, as it joined later.
+    public var masters: [MasterStatus]?
     /// Copies under way.
     public var copying: Int
     /// Whether no step that would improve anything is left.
@@ -46,8 +48,8 @@ public struct StatusReply: Sendable, Codable {
     public var warnings: [String]
     public init(
         files: Int64, bytes: Int64, minSurplus: Int?, maxSurplus: Int?, surplus: [Level], unreachable: Int64,
-        trash: Trash? = nil, leader: String?, copying: Int, atRest: Bool, ageSeconds: Double, servers: [ServerStatus],
-        warnings: [String] = []
+        trash: Trash? = nil, leader: String?, masters: [MasterStatus]? = nil, copying: Int, atRest: Bool,
+        ageSeconds: Double, servers: [ServerStatus], warnings: [String] = []
     ) {
         self.files = files
         self.bytes = bytes
@@ -57,6 +59,7 @@ public struct StatusReply: Sendable, Codable {
         self.unreachable = unreachable
         self.trash = trash
         self._leader = Nullable(wrappedValue: leader)
+        self.masters = masters
         self.copying = copying
         self.atRest = atRest
         self.ageSeconds = ageSeconds

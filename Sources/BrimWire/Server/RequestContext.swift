@@ -24,6 +24,11 @@ public struct BrimRequestContext: RequestContext {
         try require("a node's token") { $0.role == .node }
     }
 
+    /// Lets through whoever has a token. Throws `.unauthorized`.
+    public func requireCaller() throws {
+        try require("any valid token") { _ in true }
+    }
+
     /// Lets administrators and nodes through. Throws `.unauthorized` or `.denied`.
     public func requireAdmin() throws {
         try require("an admin token") { $0.role == .admin || $0.role == .node }

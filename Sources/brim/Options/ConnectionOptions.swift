@@ -1,6 +1,7 @@
 import ArgumentParser
 import BrimClient
 import BrimWire
+import Foundation
 import Logging
 
 /// Where the swarm is, and its password.
@@ -17,6 +18,15 @@ struct ConnectionOptions: ParsableArguments, Sendable {
 
     @OptionGroup var secrets: SecretOptions
 
+    /// In `${XDG_CACHE_HOME:-~/.cache}/brim`.
+    private static func memory(of masters: [String]) -> MasterMemory? {
+        let environment = ProcessInfo.processInfo.environment
+        let cache =
+            environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+            ?? environment["HOME"].map { $0 + "/.cache" }
+        return cache.map { MasterMemory(directory: URL(fileURLWithPath: $0 + "/brim"), masters: masters) }
+    }
+
     /// A client for the swarm that flags, variables and settings files name. Nothing is sent yet.
     func connect() async throws -> BrimClient {
         let settings = try await secrets.settings()
@@ -24,7 +34,8 @@ struct ConnectionOptions: ParsableArguments, Sendable {
             try masterURLs(parsing: $0)
         }
         return try BrimClient(
-            masters: masters, password: try secrets.password(settings), logger: Logger(label: "brim.client"))
+            masters: masters, memory: Self.memory(of: masters),
+            password: try secrets.password(settings), logger: Logger(label: "brim.client"))
     }
 }
 

@@ -21,6 +21,20 @@ struct MasterOptions: ParsableArguments, Sendable {
     var database: String?
 
     @Option(
+        help: ArgumentHelp(
+            "The address that slaves, clients and other masters reach it at. (default: the one it listens on, or from "
+                + "which it reaches MongoDB)", valueName: "host:port"),
+        transform: parseAdvertise)
+    var advertise: HostPort?
+
+    @Option(
+        help: ArgumentHelp(
+            "Silence of the leading master after which another one leads: 1s to 60s. (default: 5s)",
+            valueName: "duration"),
+        transform: leaseTime)
+    var lease: Duration?
+
+    @Option(
         help: ArgumentHelp("How often servers report that they live. (default: 5s)", valueName: "duration"),
         transform: positiveDuration)
     var heartbeat: Duration?
@@ -108,8 +122,12 @@ struct MasterOptions: ParsableArguments, Sendable {
     func configuration(
         _ settings: Settings, listen: HostPort, fallbackPorts: Bool, data: URL, keys: SwarmKeys
     ) throws -> MasterConfiguration {
-        MasterConfiguration(
-            listen: listen, fallbackPorts: fallbackPorts, mongodb: try settings.text("mongodb", flag: mongodb),
+        let advertise = try settings.value("advertise", flag: advertise, parse: parseAdvertise)
+        return MasterConfiguration(
+            listen: listen, advertise: advertise,
+            lease: try settings.value("lease", flag: lease, default: .seconds(5), parse: leaseTime),
+            version: BuildInfo.version, fallbackPorts: fallbackPorts,
+            mongodb: try settings.text("mongodb", flag: mongodb),
             database: try settings.text("database", flag: database) ?? "brim", dataDirectory: data,
             mongodPath: try settings.text("mongod", flag: mongod), settings: try swarmSettings(settings),
             given: try given(settings), keys: keys)
@@ -136,6 +154,20 @@ struct MasterOptions: ParsableArguments, Sendable {
     let duration = try DurationText.parse(text)
     guard duration >= .milliseconds(1) else { throw BrimError(.invalid, "'\(text)' is too short") }
     return duration
+}
+
+/// Throws `.invalid`.
+@Sendable private func leaseTime(_ text: String) throws -> Duration {
+    let duration = try DurationText.parse(text)
+    guard (.seconds(1)...(.seconds(60))).contains(duration) else {
+        throw BrimError(.invalid, "a lease of '\(text)'", advice: "Give 1s to 60s")
+    }
+    return duration
+}
+
+/// A port of 0 stands for the one that is listened on.
+@Sendable private func parseAdvertise(_ text: String) throws -> HostPort {
+    try HostPort(parsing: text, defaultHost: "127.0.0.1", defaultPort: 0)
 }
 
 @Sendable private func copyCount(_ text: String) throws -> Int {

@@ -14,6 +14,7 @@ struct StatusScreen {
     func lines() -> [String] {
         var lines = summary()
         if !status.surplus.isEmpty { lines += [""] + histogram() }
+        if let masters = status.masters, masters.count > 1 { lines += [""] + Self.masters(masters) }
         if !status.warnings.isEmpty { lines += [""] + status.warnings.map { "WARNING: \(Console.shown($0))" } }
         return lines + [""] + Self.servers(status.servers)
     }
@@ -76,6 +77,17 @@ struct StatusScreen {
                 signed(level.surplus), "\(level.files)", ByteCount.format(level.bytes),
                 bar(share, width: Self.barColumns, empty: " "),
             ])
+        }
+        return table.lines()
+    }
+
+    private static func masters(_ masters: [MasterStatus]) -> [String] {
+        var table = Table([.left("MASTER"), .left("STATE"), .left("VERSION")])
+        for master in masters.sorted(by: { $0.url < $1.url }) {
+            let state =
+                master.leader
+                ? "leader" : master.live ? "up" : "silent since \(master.heartbeat.description.prefix(19))Z"
+            table.add([Console.shown(master.url), state, Console.shown(master.version)])
         }
         return table.lines()
     }

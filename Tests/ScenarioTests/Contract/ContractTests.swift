@@ -40,7 +40,7 @@ extension ScenarioTests {
                 configuration: MasterConfiguration(
                     listen: HostPort(host: "127.0.0.1", port: 0), dataDirectory: URL(filePath: "/nonexistent"),
                     keys: try SwarmKeys(password: "test")),
-                store: InMemoryMetadataStore(), peers: peers, logger: logger)
+                holder: "test", store: InMemoryMetadataStore(), peers: peers, logger: logger)
             await peers.shutdown()
             return master.server.endpoints
         }

@@ -2,10 +2,10 @@ import BrimModel
 import Foundation
 
 /// Finds the address under which a peer would reach this machine.
-enum LocalAddress {
+public enum LocalAddress {
     /// The address from which `host` is reached. Asks the routing table only: nothing is sent. Blocks while the name is
     /// looked up. nil when there is no way to it.
-    static func reaching(_ host: String, port: Int) -> String? {
+    public static func reaching(_ host: String, port: Int) -> String? {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -18,6 +18,30 @@ enum LocalAddress {
         }
         return nil
     }
+
+    /// The address under which other machines reach this one: that from which it reaches one of `peers` on another
+    /// machine, else that from which it reaches the world. nil when it has none but its loopback.
+    public static func ofThisMachine(towards peers: [HostPort]) -> String? {
+        // An address that is reserved for examples: all that matters is the way there.
+        let world = HostPort(host: "192.0.2.1", port: 9)
+        return (peers + [world]).lazy.compactMap { reaching($0.host, port: $0.port) }.first { !isLoopback($0) }
+    }
+
+    /// Whether an address or URL means the machine that it is used on.
+    public static func isLoopback(_ text: String) -> Bool {
+        let host = text.hasPrefix("http://") ? text.dropFirst(7) : text[...]
+        return host.hasPrefix("127.") || host.hasPrefix("localhost") || host.hasPrefix("::1") || host.hasPrefix("[::1]")
+    }
+
+    /// Masters that others told of, less those in `known`, and less those that say they are on this very machine unless one
+    /// that is known is here.
+    public static func newMasters(_ urls: [String], besides known: [String]) -> [String] {
+        let isHere = known.contains(where: isLoopback)
+        return urls.filter { !known.contains($0) && (isHere || !isLoopback($0)) }.prefix(most).map(\.self)
+    }
+
+    /// Masters learned of, beyond which more are of no use.
+    private static let most = 64
 
     private static func local(_ info: addrinfo) -> String? {
         let descriptor = socket(info.ai_family, info.ai_socktype, 0)

@@ -1,0 +1,129 @@
+import BrimMetadata
+import BrimModel
+import BrimPlacement
+import BrimWire
+import Logging
+
+/// What the services of a leader share with those of every master.
+struct MasterParts: Sendable {
+    let store: any MetadataStore
+    /// The swarm's id.
+    let swarm: String
+    let slaves: any SlaveLink
+    let keys: SwarmKeys
+    let settings: LiveSettings
+    let breaker: EvictionGuard
+    let views: ViewKeeper
+    let namespace: NamespaceService
+    let ids: BlobIDSource
+    /// The leader's URL, and all masters.
+    let masters: @Sendable () -> (leader: String?, all: [MasterStatus])
+    let clock: any BrimClock
+    let logger: Logger
+}
+
+/// The services that only the leader has, in one of its terms: they watch servers, promise and make room, order copies. They
+/// begin with what is stored, and nothing of them outlives the term.
+struct Leadership: Sendable {
+    let mandate: Mandate
+    /// Knows of each server first hand.
+    let roster = Roster()
+    let membership: Membership
+    let reconciler: Reconciler
+    let dispatcher: CopyDispatcher
+    let writes: WriteDesk
+    let room: RoomKeeper
+    let status: StatusService
+    let why: WhyService
+    /// To be run after `begin`.
+    let loops: [any BackgroundLoop]
+    private let ledger: Ledger
+    private let parts: MasterParts
+    /// Rung when copies, room or what is wanted changed.
+    private let changed: Bell
+    /// Rung when something was removed.
+    private let removed: Bell
+
+    init(_ mandate: Mandate, _ parts: MasterParts) {
+        let (store, roster, settings, breaker) = (parts.store, roster, parts.settings, parts.breaker)
+        let (clock, logger) = (parts.clock, parts.logger)
+        let (changed, removed) = (Bell(clock: clock), Bell(clock: clock))
+        let views = LeaderViews(keeper: parts.views, mandate: mandate)
+        let slaves = LeaderSlaves(base: parts.slaves, mandate: mandate)
+        var limits = PlannerLimits()
+        limits.maxCopies = settings.maxCopies
+        let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
+        let desk = OrderDesk(term: mandate.term, roster: roster, ledger: ledger, slaves: slaves)
+        let giveUp = GiveUp(
+            store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, clock: clock,
+            logger: logger)
+        let dispatcher = CopyDispatcher(
+            store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
+            clock: clock, logger: logger)
+        let replicator = Replicator(
+            store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
+            breaker: breaker, bell: changed, clock: clock, logger: logger)
+        let reconciler = Reconciler(
+            store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
+        let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
+        let drains = DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger)
+        let membership = Membership(
+            store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
+            drains: drains, settings: settings, breaker: breaker, swarm: parts.swarm, term: mandate.term,
+            slaves: slaves, changed: changed, removed: removed, clock: clock, logger: logger)
+        let room = RoomKeeper(
+            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
+            clock: clock)
+        writes = WriteDesk(
+            namespace: parts.namespace, store: store, roster: roster, room: room, keys: parts.keys, settings: settings,
+            ids: parts.ids, clock: clock)
+        status = StatusService(
+            store: store, roster: roster, drains: drains, clock: clock, masters: parts.masters,
+            heldBack: { await membership.heldBack },
+            warnings: { [breaker.warning].compactMap { $0 } + (await membership.warnings) },
+            progress: { await replicator.progress })
+        why = WhyService(
+            store: store, views: views, namespace: parts.namespace, roster: roster, ledger: ledger, breaker: breaker)
+        loops = [
+            recounter, drains, replicator, membership,
+            DeletionWorker(
+                store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger),
+            VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger),
+            EventTrimmer(store: store, clock: clock, logger: logger),
+            Forgetter(membership: membership, clock: clock, logger: logger),
+        ]
+        self.mandate = mandate
+        self.membership = membership
+        self.reconciler = reconciler
+        self.dispatcher = dispatcher
+        self.room = room
+        self.ledger = ledger
+        self.parts = parts
+        self.changed = changed
+        self.removed = removed
+    }
+
+    /// Takes up what is known of the servers; their grace begins now.
+    func begin() async throws {
+        try await parts.store.claimServers(term: mandate.term)
+        try await membership.begin()
+        await settingsChanged(parts.settings.current)
+    }
+
+    func settingsChanged(_ new: SwarmSettings) async {
+        ledger.decide { planner in
+            planner.floor = new.floor
+            planner.limits.maxCopies = new.maxCopies
+        }
+        await membership.settingsChanged()
+    }
+
+    /// Something was done here or at another master.
+    func take(_ notice: MasterNotice) {
+        for request in notice.ended { room.ended(request) }
+        if notice.explainsAll { parts.breaker.explainAll() }
+        if notice.explained > 0 { parts.breaker.explain(bytes: notice.explained) }
+        if notice.removed { removed.ring() }
+        if notice.changed { changed.ring() }
+    }
+}
