@@ -1,58 +1,27 @@
 import BrimMetadata
 import BrimModel
-import BrimPlacement
-import BrimTestKit
-import BrimWire
-import Logging
 import Testing
 
 @testable import BrimMaster
 
 /// Drains and forgets that begin, break off and are gone on with, over an in-memory store.
-@Suite struct MembershipLifecycleTests {
-    /// A new leader over a fixture's store.
-    private func leader(_ fixture: Fixture) async throws -> Membership {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let (store, views, roster) = (fixture.store, fixture.views, Roster())
-        let term = try await store.beginTerm(holder: "next")
-        let settings = LiveSettings(SwarmSettings())
-        let membership = Membership(
-            store: store, roster: roster, views: views, ledger: Ledger(Planner(floor: 0)),
-            reconciler: fixture.reconciler,
-            recounter: Recounter(store: store, views: views, changed: fixture.changed, logger: logger),
-            drains: DrainProgress(store: store, roster: roster, settings: settings, logger: logger),
-            settings: settings,
-            breaker: EvictionGuard(store: store, settings: settings.current, logger: logger), swarm: "swarm",
-            term: term,
-            slaves: SlaveCaller(
-                peers: PeerClient(logger: logger), keys: try SwarmKeys(password: "test"), subject: "master"),
-            changed: fixture.changed, removed: Bell(), logger: logger)
-        try await membership.begin()
-        return membership
-    }
-
+@Suite struct ForgetterTests {
     private func name(_ text: String) throws -> ServerName { try ServerName(validating: text) }
-
-    private func heartbeat(_ server: String) throws -> HeartbeatRequest {
-        HeartbeatRequest(
-            name: try name(server), id: "id-\(server)",
-            usage: ServerUsage(boot: "b", count: 1, used: 0, diskFree: 1 << 40, files: 0), load: ServerLoad())
-    }
 
     @Test func aDrainIsPublishedAtOnceAndTakenBack() async throws {
         let fixture = try await Fixture(servers: ["alpha", "bravo"])
-        let membership = try await leader(fixture)
+        let leader = try await Leader(fixture)
         let (alpha, bravo) = (try name("alpha"), try name("bravo"))
-        try await membership.drain(alpha)
-        try await membership.drain(alpha)
+        try await leader.admin.drain(alpha)
+        try await leader.admin.drain(alpha)
         var view = try await fixture.store.view()
         #expect(view.counted == [bravo] && view.readable == [alpha, bravo] && view.up == [bravo])
-        await #expect(throws: BrimError.self) { try await membership.drain(bravo) }
+        await #expect(throws: BrimError.self) { try await leader.admin.drain(bravo) }
         // Another leader knows of it.
-        let next = try await leader(fixture)
+        let next = try await Leader(fixture)
         view = try await fixture.store.view()
         #expect(view.counted == [bravo] && view.up == [bravo])
-        try await next.undrain(alpha)
+        try await next.admin.undrain(alpha)
         view = try await fixture.store.view()
         #expect(view.counted == [alpha, bravo] && view.up == [alpha, bravo])
     }
@@ -64,21 +33,21 @@ import Testing
         _ = try await fixture.store.drain(alpha)
         // The master ended right after this.
         _ = try await fixture.store.beginForget(alpha, losesData: false)
-        let membership = try await leader(fixture)
-        await #expect(throws: BrimError.self) { try await membership.undrain(alpha) }
-        try await membership.resumeForgetting()
+        let leader = try await Leader(fixture)
+        await #expect(throws: BrimError.self) { try await leader.admin.undrain(alpha) }
+        try await leader.forgetter.resume()
         #expect(try await fixture.store.servers().map(\.name) == [bravo])
         #expect(try await fixture.store.entry(file.id)?.content?.replicas == [bravo])
         #expect(try await fixture.store.view().forgotten == [alpha])
-        await expect(.forgotten) { _ = try await membership.heartbeat(try heartbeat("alpha"), masterHost: nil) }
+        await expect(.forgotten) { _ = try await leader.heartbeat("alpha") }
         // Who counts with that view enters the name no more.
         let late = try await fixture.file("/late", on: ["alpha", "bravo"])
         #expect(late.content?.replicas == [bravo])
-        try await membership.resumeForgetting()
+        try await leader.forgetter.resume()
         // Those who come later know too.
-        _ = try await leader(fixture)
+        _ = try await Leader(fixture)
         #expect(try await fixture.store.view().forgotten == [alpha])
-        await expect(.notFound) { _ = try await membership.forget(alpha, losesData: false) }
+        await expect(.notFound) { _ = try await leader.forgetter.forget(alpha, losesData: false) }
     }
 
     @Test func aForgetThatWouldLoseAFileByNowIsTakenBack() async throws {
@@ -87,27 +56,29 @@ import Testing
         let sole = try await fixture.file("/only/here", on: ["alpha"])
         _ = try await fixture.store.drain(alpha)
         _ = try await fixture.store.beginForget(alpha, losesData: false)
-        let membership = try await leader(fixture)
-        await expect(.conflict, "/only/here") { try await membership.resumeForgetting() }
+        let leader = try await Leader(fixture)
+        await expect(.conflict, "/only/here") { try await leader.forgetter.resume() }
         let record = try await fixture.store.servers()[0]
         #expect(record.forget == nil && record.drain != nil)
         #expect(try await fixture.store.entry(sole.id)?.content?.replicas == [alpha])
-        await expect(.conflict, "/only/here") { _ = try await membership.forget(alpha, losesData: false) }
-        #expect(try await membership.forget(alpha, losesData: true) == 1)
+        await expect(.conflict, "/only/here") { _ = try await leader.forgetter.forget(alpha, losesData: false) }
+        #expect(try await leader.forgetter.forget(alpha, losesData: true) == 1)
         #expect(try await fixture.store.entry(sole.id)?.content?.replicas == [])
     }
 
     @Test func aFileWrittenToItWhileItIsForgottenIsNotLost() async throws {
         let fixture = try await Fixture(servers: ["alpha", "bravo"])
         let alpha = try name("alpha")
-        let membership = try await leader(fixture)
-        try await membership.drain(alpha)
+        let leader = try await Leader(fixture)
+        try await leader.admin.drain(alpha)
         let old = try await fixture.store.view()
-        let forgetting = Task { try await membership.forget(alpha, losesData: false) }
-        // From now on only who counts with an older view may name it.
-        while try await fixture.store.view().forgotten != [alpha] { try await Task.sleep(for: .milliseconds(5)) }
-        let late = try await fixture.file("/late", on: ["alpha"], view: old)
-        await expect(.conflict, "/late") { _ = try await forgetting.value }
+        // By now only who counts with an older view may name it.
+        leader.clock.duringNextSleep {
+            #expect(try await fixture.store.view().forgotten == [alpha])
+            try await fixture.file("/late", on: ["alpha"], view: old)
+        }
+        await expect(.conflict, "/late") { _ = try await leader.forgetter.forget(alpha, losesData: false) }
+        let late = try await fixture.namespace.file(at: try BrimPath(parsing: "/late"), version: nil).0
         #expect(try await fixture.store.entry(late.id)?.content?.replicas == [alpha])
         #expect(try await fixture.store.view().forgotten == [])
         #expect(try await fixture.store.servers()[0].forget == nil)
