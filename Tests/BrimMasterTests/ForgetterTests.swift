@@ -78,10 +78,77 @@ import Testing
             try await fixture.file("/late", on: ["alpha"], view: old)
         }
         await expect(.conflict, "/late") { _ = try await leader.forgetter.forget(alpha, losesData: false) }
-        let late = try await fixture.namespace.file(at: try BrimPath(parsing: "/late"), version: nil).0
+        let late = try await fixture.namespace.file(at: try BrimPath(parsing: "/late")).entry
         #expect(try await fixture.store.entry(late.id)?.content?.replicas == [alpha])
         #expect(try await fixture.store.view().forgotten == [])
         #expect(try await fixture.store.servers()[0].forget == nil)
+    }
+
+    @Test func aFileWrittenToItAndOthersMeanwhileDoesNotHinderIt() async throws {
+        let (fixture, leader, old) = try await drained("alpha", of: ["alpha", "bravo"])
+        leader.clock.duringNextSleep { try await fixture.file("/late", on: ["alpha", "bravo"], view: old) }
+        #expect(try await leader.forgetter.forget(try name("alpha"), losesData: false) == 0)
+        let late = try await fixture.namespace.file(at: try BrimPath(parsing: "/late"))
+        #expect(late.content.replicas == [try name("bravo")])
+    }
+
+    @Test func whoAgreesToLoseFilesDoesNotAgreeToLoseThoseWrittenMeanwhile() async throws {
+        let (fixture, leader, old) = try await drained("alpha", of: ["alpha", "bravo"])
+        let alpha = try name("alpha")
+        let early = try await fixture.file("/early", on: ["alpha"])
+        leader.clock.duringNextSleep { try await fixture.file("/late", on: ["alpha"], view: old) }
+        await expect(.conflict, "1 files have no other copy that can be read than that on alpha: /late") {
+            _ = try await leader.forgetter.forget(alpha, losesData: true)
+        }
+        #expect(try await fixture.store.entry(early.id)?.content?.replicas == [])
+        let late = try await fixture.namespace.file(at: try BrimPath(parsing: "/late"))
+        #expect(late.content.replicas == [alpha])
+        // Asked again, knowing that.
+        #expect(try await leader.forgetter.forget(alpha, losesData: true) == 1)
+    }
+
+    @Test func aServerWhoseForgettingWasNotAnsweredIsForgotten() async throws {
+        let (fixture, leader, _) = try await drained("charlie", of: ["alpha", "bravo", "charlie"])
+        let (bravo, charlie) = (try name("bravo"), try name("charlie"))
+        await fixture.memory.fail(.endForget, .answerLost)
+        await expect(.unavailable) { _ = try await leader.forgetter.forget(charlie, losesData: false) }
+        try await leader.forgetter.resume()
+        #expect(try await leader.pass(1, speaking: "alpha", "bravo").isEmpty)
+        #expect(try await fixture.store.view().forgotten == [charlie])
+        // A write that was granted long ago does not name it either.
+        let late = try await fixture.file("/late", on: ["bravo", "charlie"])
+        #expect(late.content?.replicas == [bravo])
+        await expect(.forgotten) { _ = try await leader.heartbeat("charlie") }
+        // It is not taken for a second one that vanished together with another.
+        let changes = try await leader.pass(300, speaking: "alpha")
+        #expect(changes == ["15 bravo up→suspect", "300 bravo suspect→down"])
+    }
+
+    @Test func aServerWhoseForgettingIsTakenBackIsAskedWhatItHas() async throws {
+        let (fixture, leader, old) = try await drained("alpha", of: ["alpha", "bravo"])
+        _ = try await leader.pass(11, speaking: "alpha", "bravo")
+        #expect(try await !leader.heartbeat("alpha").report)
+        let both = try await fixture.file("/both", on: ["alpha", "bravo"])
+        leader.clock.duringNextSleep { try await fixture.file("/late", on: ["alpha"], view: old) }
+        await fixture.memory.fail(.cancelForget, .answerLost)
+        await expect(.unavailable) { _ = try await leader.forgetter.forget(try name("alpha"), losesData: false) }
+        #expect(try await fixture.store.entry(both.id)?.content?.replicas == [try name("bravo")])
+        try await leader.judge.look()
+        #expect(try await leader.heartbeat("alpha").report)
+        let reply = try await leader.report("alpha", [try fixture.report(both)])
+        #expect(reply.delete.isEmpty)
+        #expect(try await fixture.store.entry(both.id)?.content?.replicas.contains(try name("alpha")) == true)
+    }
+
+    /// A leader over servers of which one is draining, and the view from before that.
+    private func drained(
+        _ server: String, of servers: [String]
+    ) async throws -> (fixture: Fixture, leader: Leader, old: ServerView) {
+        let fixture = try await Fixture(servers: servers)
+        let leader = try await Leader(fixture)
+        let old = try await fixture.store.view()
+        try await leader.admin.drain(try name(server))
+        return (fixture, leader, old)
     }
 
     private func expect(

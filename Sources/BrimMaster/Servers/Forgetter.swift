@@ -86,12 +86,16 @@ actor Forgetter: BackgroundLoop {
     private func strikeOff(_ name: ServerName) async throws {
         guard let record = await roster.record(name), let mark = record.forget else { return }
         ledger.decide { _ = $0.lost(name) }
-        try await dropAll(name, mark)
+        try await drop(name, sparesLast: !mark.losesData)
         // From here on no update leaves its name in a file. Commits that count with an older view may still enter it.
         await publisher.strike(name, id: record.id)
         try await publisher.publish()
         try await clock.sleep(for: ViewKeeper.maxAge)
-        try await dropAll(name, mark)
+        // Nobody agreed to lose what was written to it alone meanwhile. Nothing names it any more when this ends, also where
+        // other holders came or went while it was taken off.
+        repeat {
+            try await drop(name, sparesLast: true)
+        } while try await !store.copies(on: name, after: nil, limit: 1).isEmpty
         try await documents.exclusively { store, roster in
             try await store.endForget(name, id: record.id)
             await roster.forget(name)
@@ -103,29 +107,32 @@ actor Forgetter: BackgroundLoop {
         changed.ring()
     }
 
-    /// Takes it off all files. Throws `.conflict`, and no longer forgets it, when that would lose some: others that had
-    /// copies of them are gone since this began, or they were written to it meanwhile.
-    private func dropAll(_ name: ServerName, _ mark: ForgetMark) async throws {
-        try await drop(name, keeping: mark.losesData ? nil : await roster.readable(besides: name))
-        guard try await store.copies(on: name, after: nil, limit: 1).isEmpty else {
-            await publisher.unstrike(name)
-            try await documents.exclusively { store, roster in
-                await roster.merge(try await store.cancelForget(name))
-            }
-            // It holds copies that it was taken off already: its report says which, and they are entered again or deleted.
-            await roster.doubt(name)
-            try await publisher.publish()
-            throw try await LastCopies(on: name, store, roster).refusal(store)
-        }
-    }
-
-    private func drop(_ name: ServerName, keeping others: Set<ServerName>?) async throws {
+    /// Takes it off the files that name it. With `sparesLast` not off live ones that nobody else who answers has a copy of:
+    /// when there are any, it throws `.conflict` and the server is no longer forgotten. Others that had copies of them are gone
+    /// since this began, or they were written to it meanwhile.
+    private func drop(_ name: ServerName, sparesLast: Bool) async throws {
         // Versions that were just overwritten name it in their files' documents, where only the live ones are looked at.
         // Others join meanwhile where much is written, so this does not go on until there are none.
         while try await store.settleVersions(of: nil, limit: Self.range, view: try await views.current()) >= Self.range
         {}
         while try await store.dropReplicas(
-            of: name, keeping: others, limit: Self.range, view: try await views.current()) > 0
+            of: name, keeping: sparesLast ? await roster.readable(besides: name) : nil, limit: Self.range,
+            view: try await views.current()) > 0
         { changed.ring() }
+        guard sparesLast else { return }
+        let lost = try await LastCopies(on: name, store, roster)
+        if lost.count > 0 { try await takeBack(name, lost) }
+    }
+
+    private func takeBack(_ name: ServerName, _ lost: LastCopies) async throws {
+        await publisher.unstrike(name)
+        // It holds copies that it was taken off already: its report says which, and they are entered again or deleted.
+        // Before the mark goes, since the answer to that may get lost.
+        await roster.doubt(name)
+        try await documents.exclusively { store, roster in
+            await roster.merge(try await store.cancelForget(name))
+        }
+        try await publisher.publish()
+        throw try await lost.refusal(store)
     }
 }

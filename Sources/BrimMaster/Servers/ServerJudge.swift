@@ -186,8 +186,9 @@ actor ServerJudge: BackgroundLoop {
         return entered
     }
 
+    /// What is thought of it is void. One without a document is let go with the next look.
     private func watchAnew(_ server: ServerName, _ state: ServerState?) {
-        if let state { watch.restate(server, state, at: clock.now) } else { watch.forget(server) }
+        if let state { watch.restate(server, state, at: clock.now) }
     }
 
     /// Reads the documents. Servers that are new here are watched from now on; so are those of which the documents say
@@ -197,5 +198,11 @@ actor ServerJudge: BackgroundLoop {
         where judged[record.name] == nil && watch.state(record.name) != record.state {
             watchAnew(record.name, record.state)
         }
+        let members = await roster.members
+        let gone = watch.servers.keys.filter { members[$0] == nil }
+        guard !gone.isEmpty else { return }
+        // Somebody else has forgotten them, or the answer that they are forgotten was lost.
+        try await publisher.recallForgotten()
+        for server in gone { watch.forget(server) }
     }
 }
