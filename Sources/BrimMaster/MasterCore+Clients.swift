@@ -52,7 +52,7 @@ extension MasterCore {
     }
 
     package func setQuota(_ name: ServerName, _ quota: Int64) async throws {
-        try await leader.leading().membership.setQuota(name, quota)
+        try await leader.leading().admin.setQuota(name, quota)
     }
 
     /// Copies under way, and whether nothing is left to do; nothing is known of both while this master does not lead.

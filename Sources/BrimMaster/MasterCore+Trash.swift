@@ -27,11 +27,11 @@ extension MasterCore {
         return reply
     }
 
-    package func drain(_ name: ServerName) async throws { try await leader.leading().membership.drain(name) }
+    package func drain(_ name: ServerName) async throws { try await leader.leading().admin.drain(name) }
 
-    package func undrain(_ name: ServerName) async throws { try await leader.leading().membership.undrain(name) }
+    package func undrain(_ name: ServerName) async throws { try await leader.leading().admin.undrain(name) }
 
     package func forget(_ name: ServerName) async throws {
-        _ = try await leader.leading().membership.forget(name, losesData: false)
+        _ = try await leader.leading().forgetter.forget(name, losesData: false)
     }
 }

@@ -64,7 +64,8 @@ package struct MasterCore: Sendable {
         let settings = LiveSettings(current)
         let breaker = EvictionGuard(store: store, settings: current, clock: clock, logger: logger)
         try await breaker.follow(stored.values[SettingsKeeper.breaker])
-        let roster = Roster()
+        // Nothing is planned with what is only read.
+        let roster = Roster(ledger: Ledger(Planner(floor: settings.floor)), settings: settings)
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
         let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views, clock: clock)

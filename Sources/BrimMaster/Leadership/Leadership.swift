@@ -27,8 +27,10 @@ struct MasterParts: Sendable {
 struct Leadership: Sendable {
     let mandate: Mandate
     /// Knows of each server first hand.
-    let roster = Roster()
+    let roster: Roster
     let membership: Membership
+    let admin: ServerAdmin
+    let forgetter: Forgetter
     let reconciler: Reconciler
     let dispatcher: CopyDispatcher
     let writes: WriteDesk
@@ -37,6 +39,7 @@ struct Leadership: Sendable {
     let why: WhyService
     /// To be run after `begin`.
     let loops: [any BackgroundLoop]
+    private let judge: ServerJudge
     private let ledger: Ledger
     private let parts: MasterParts
     /// Rung when copies, room or what is wanted changed.
@@ -45,7 +48,7 @@ struct Leadership: Sendable {
     private let removed: Bell
 
     init(_ mandate: Mandate, _ parts: MasterParts) {
-        let (store, roster, settings, breaker) = (parts.store, roster, parts.settings, parts.breaker)
+        let (store, settings, breaker) = (parts.store, parts.settings, parts.breaker)
         let (clock, logger) = (parts.clock, parts.logger)
         let (changed, removed) = (Bell(clock: clock), Bell(clock: clock))
         let views = LeaderViews(keeper: parts.views, mandate: mandate)
@@ -53,6 +56,7 @@ struct Leadership: Sendable {
         var limits = PlannerLimits()
         limits.maxCopies = settings.maxCopies
         let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
+        let roster = Roster(ledger: ledger, settings: settings)
         let desk = OrderDesk(term: mandate.term, roster: roster, ledger: ledger, slaves: slaves)
         let giveUp = GiveUp(
             store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, clock: clock,
@@ -67,10 +71,23 @@ struct Leadership: Sendable {
             store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
         let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let drains = DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger)
-        let membership = Membership(
-            store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            drains: drains, settings: settings, breaker: breaker, swarm: parts.swarm, term: mandate.term,
-            slaves: slaves, changed: changed, removed: removed, clock: clock, logger: logger)
+        let documents = ServerDocuments(store: store, roster: roster)
+        let publisher = ViewPublisher(
+            store: store, roster: roster, views: views, ledger: ledger, recounter: recounter, breaker: breaker,
+            term: mandate.term, clock: clock)
+        let judge = ServerJudge(
+            documents: documents, publisher: publisher, ledger: ledger, recounter: recounter, settings: settings,
+            breaker: breaker, term: mandate.term, bells: [changed, removed], clock: clock, logger: logger)
+        membership = Membership(
+            documents: documents, judge: judge, publisher: publisher, ledger: ledger, reconciler: reconciler,
+            settings: settings, breaker: breaker, swarm: parts.swarm, term: mandate.term, changed: changed,
+            removed: removed, clock: clock, logger: logger)
+        admin = ServerAdmin(
+            documents: documents, judge: judge, publisher: publisher, drains: drains, slaves: slaves, breaker: breaker,
+            changed: changed, logger: logger)
+        forgetter = Forgetter(
+            documents: documents, judge: judge, publisher: publisher, views: views, ledger: ledger, changed: changed,
+            clock: clock, logger: logger)
         let room = RoomKeeper(
             store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
             clock: clock)
@@ -79,21 +96,21 @@ struct Leadership: Sendable {
             ids: parts.ids, clock: clock)
         status = StatusService(
             store: store, roster: roster, drains: drains, clock: clock, masters: parts.masters,
-            heldBack: { await membership.heldBack },
-            warnings: { [breaker.warning].compactMap { $0 } + (await membership.warnings) },
+            heldBack: { await judge.heldBack },
+            warnings: { [breaker.warning].compactMap { $0 } + (await judge.warnings) },
             progress: { await replicator.progress })
         why = WhyService(
             store: store, views: views, namespace: parts.namespace, roster: roster, ledger: ledger, breaker: breaker)
         loops = [
-            recounter, drains, replicator, membership,
+            recounter, drains, replicator, judge, forgetter,
             DeletionWorker(
                 store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger),
             VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger),
             EventTrimmer(store: store, clock: clock, logger: logger),
-            Forgetter(membership: membership, clock: clock, logger: logger),
         ]
         self.mandate = mandate
-        self.membership = membership
+        self.judge = judge
+        self.roster = roster
         self.reconciler = reconciler
         self.dispatcher = dispatcher
         self.room = room
@@ -106,7 +123,7 @@ struct Leadership: Sendable {
     /// Takes up what is known of the servers; their grace begins now.
     func begin() async throws {
         try await parts.store.claimServers(term: mandate.term)
-        try await membership.begin()
+        try await judge.begin()
         await settingsChanged(parts.settings.current)
     }
 
@@ -115,7 +132,8 @@ struct Leadership: Sendable {
             planner.floor = new.floor
             planner.limits.maxCopies = new.maxCopies
         }
-        await membership.settingsChanged()
+        await roster.share()
+        changed.ring()
     }
 
     /// Something was done here or at another master.

@@ -44,18 +44,18 @@ struct ServerRoutes: Sendable {
 
     private func addLifecycle(to router: Router<BrimRequestContext>) {
         change(.put, "quota", on: router) { request, name, leadership in
-            try await leadership.membership.setQuota(name, try await request.decodeJSON(QuotaRequest.self).quota)
+            try await leadership.admin.setQuota(name, try await request.decodeJSON(QuotaRequest.self).quota)
         }
         change(.put, "zone", on: router) { request, name, leadership in
-            try await leadership.membership.setZone(name, try await request.decodeJSON(ZoneRequest.self).zone)
+            try await leadership.admin.setZone(name, try await request.decodeJSON(ZoneRequest.self).zone)
         }
-        change(.post, "drain", on: router) { _, name, leadership in try await leadership.membership.drain(name) }
-        change(.post, "undrain", on: router) { _, name, leadership in try await leadership.membership.undrain(name) }
+        change(.post, "drain", on: router) { _, name, leadership in try await leadership.admin.drain(name) }
+        change(.post, "undrain", on: router) { _, name, leadership in try await leadership.admin.undrain(name) }
         router.delete("/v1/servers/:name") { request, context in
             let name = try Self.server(context)
             return try await gate.serve(request, context) { request, leadership in
                 let losesData = try request.queryBool("loseData") ?? false
-                let lost = try await leadership.membership.forget(name, losesData: losesData)
+                let lost = try await leadership.forgetter.forget(name, losesData: losesData)
                 return try jsonResponse(ForgetReply(server: name, lostFiles: lost))
             }
         }
