@@ -78,6 +78,17 @@ extension MasterCore {
         try await leadership.room.makeRoom(bytes: request.bytes, on: request.name)
     }
 
+    // MARK: - What other masters say to the leader
+
+    package func grant(_ request: GrantRequest) async throws -> WritesReply {
+        WritesReply(
+            writes: try await leader.leading().writes.grant(request.writes, writerHost: request.writerHost))
+    }
+
+    package func notice(_ notice: MasterNotice) throws { try leader.leading().take(notice) }
+
+    // MARK: - Details
+
     /// The server of this name, if it has this id too: any master may know one that joined a moment ago.
     private func known(_ name: ServerName, id: String) async throws {
         if let leadership = leader.leadership {

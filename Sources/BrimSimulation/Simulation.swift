@@ -134,12 +134,12 @@ extension World {
     func end() {
         isOver.value = true
         scheduler.act {
-            master.value?.process.kill()
+            for master in masters.value.values { master.process.kill() }
             for server in servers { server.running?.process.kill() }
             for client in clients.value { client.kill() }
         }
         scheduler.run(until: .max) { false }
-        master.value = nil
+        masters.value = [:]
         machines.value = [:]
     }
 }

@@ -29,12 +29,9 @@ struct NodeRoutes: Sendable {
         }
         post(router, "completions") { (body: CompletionsRequest, _) in try await core.completions(body) }
         post(router, "commit") { (body: CommitRequest, _) in try await core.commit(body) }
-        post(router, "grant") { (body: GrantRequest, _) in
-            WritesReply(
-                writes: try await core.leader.leading().writes.grant(body.writes, writerHost: body.writerHost))
-        }
+        post(router, "grant") { (body: GrantRequest, _) in try await core.grant(body) }
         post(router, "notice") { (body: MasterNotice, _) in
-            try core.leader.leading().take(body)
+            try core.notice(body)
             return Empty()
         }
         post(router, "room") { (body: RoomRequest, _) in

@@ -25,6 +25,8 @@ final class SimulatedSlave: Sendable {
     struct State {
         var book: OrderBook
         var isMember = false
+        /// The master that answered last.
+        var master = SimulatedMaster.names[0]
         /// What the master is still to be told.
         var lost: Set<BlobID> = []
         var deleted: Set<BlobID> = []
@@ -124,7 +126,24 @@ final class SimulatedSlave: Sendable {
     func master<Reply: Sendable>(
         deadline: Duration = .seconds(10), _ work: @escaping @Sendable (MasterCore) async throws -> Reply
     ) async throws -> Reply {
-        try await world.callMaster(from: process, deadline: deadline, work)
+        var turn = [state.value.master] + SimulatedMaster.names.filter { $0 != state.value.master }
+        var failure = BrimError(.unavailable, "no master answers")
+        while let name = turn.first {
+            turn.removeFirst()
+            do {
+                let reply = try await world.callMaster(name, from: process, deadline: deadline, work)
+                state.value.master = name
+                return reply
+            } catch let error as BrimError where error.code == .notLeader {
+                failure = BrimError(.unavailable, "the leader does not answer")
+                if let leader = error.leader.flatMap(SimulatedMaster.name(at:)), turn.contains(leader) {
+                    state.value.master = leader
+                }
+            } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
+                failure = error
+            }
+        }
+        throw failure
     }
 
     func list(_ blobs: [BlobID]) -> BlobList { BlobList(name: name, id: disk.state.value.id, blobs: blobs) }

@@ -68,7 +68,7 @@ extension World {
     func unrest() async -> String? {
         if expectations.value.isBusy { return "clients are at work" }
         guard changing.value.isEmpty else { return "servers are being changed" }
-        guard let core = try? master.value?.core else { return "no master" }
+        guard let core = leader else { return "no leader" }
         for server in present {
             guard let slave = server.running else { return "\(server.name) is stopped" }
             let state = slave.state.value

@@ -37,8 +37,21 @@ struct SimulatedClient: Sendable {
     func master<Reply: Sendable>(
         _ work: @escaping @Sendable (MasterCore) async throws -> Reply
     ) async throws -> Reply {
-        try await world.callMaster(from: process, deadline: Self.deadline, work)
+        let name = world.one(of: SimulatedMaster.names) ?? ""
+        do {
+            return try await world.callMaster(name, from: process, deadline: Self.deadline, work)
+        } catch let error as BrimError where error.code == .notLeader {
+            // What people ask of any master it passes on to the leader.
+            guard let leader = error.leader.flatMap(SimulatedMaster.name(at:)) else { throw Self.noLeader }
+            do {
+                return try await world.callMaster(leader, from: process, deadline: Self.deadline, work)
+            } catch let error as BrimError where error.code == .notLeader {
+                throw Self.noLeader
+            }
+        }
     }
+
+    private static let noLeader = BrimError(.unavailable, "no master leads")
 
     private func pause() async throws { try await world.scheduler.sleep(.milliseconds(world.number(1000...2000))) }
 

@@ -6,17 +6,23 @@ import ServiceLifecycle
 
 /// One start of a master: the real services over the simulated store, network and clock.
 final class SimulatedMaster: Sendable {
-    static let name = "master"
+    static let names = ["master-1", "master-2"]
 
+    /// Where one of them is reached, and who is reached there.
+    static func url(of name: String) -> String { "http://\(name):4242" }
+    static func name(at url: String) -> String? { names.first { self.url(of: $0) == url } }
+
+    let name: String
     let process: Process
     private let world: World
     private let clock: SimulatedClock
     private let running: Confined<MasterCore?> = Confined(nil)
 
-    init(world: World, offset: Confined<Int64>) {
+    init(_ name: String, world: World) {
+        self.name = name
         self.world = world
-        process = Process(Self.name, scheduler: world.scheduler)
-        clock = SimulatedClock(scheduler: world.scheduler, offset: offset)
+        process = Process(name, scheduler: world.scheduler)
+        clock = SimulatedClock(scheduler: world.scheduler, offset: world.masterOffsets[name] ?? Confined(0))
     }
 
     /// Throws `.unavailable` until it serves.
@@ -33,12 +39,12 @@ final class SimulatedMaster: Sendable {
     var isReady: Bool { running.value != nil && process.isAlive }
 
     func start() {
-        world.note(Self.name, "starts")
+        world.note(name, "starts")
         process.start { [self] in
             do {
                 let core = try await begin()
                 running.value = core
-                world.note(Self.name, "serves")
+                world.note(name, "serves")
                 try await run(core.loops)
                 if process.isAlive { world.fail("a loop of the master has ended") }
             } catch is CancellationError {
@@ -53,14 +59,15 @@ final class SimulatedMaster: Sendable {
         var settings = world.settings
         let start = String(world.random.value.next(), radix: 36)
         let identity = MasterCore.Identity(
-            id: start, holder: start, version: "1", lease: .seconds(2), url: { "http://\(Self.name):4242" })
+            id: start, holder: start, version: "1", lease: .seconds(2), url: { [name] in Self.url(of: name) })
         if world.flaw == .floorIgnored { settings.floor -= 1 }
         while true {
             do {
                 let core = try await MasterCore(
                     settings: settings, keys: world.keys, identity: identity,
                     store: SimulatedStore(world: world, process: process),
-                    slaves: SimulatedSlaveLink(world: world, process: process), masters: NoOtherMasters(),
+                    slaves: SimulatedSlaveLink(world: world, process: process),
+                    masters: SimulatedMasterPeers(world: world, process: process),
                     clock: clock, random: SeededGenerator(seed: world.random.value.next()),
                     logger: Logger(label: "master") { _ in SwiftLogNoOpLogHandler() })
                 return core
@@ -79,12 +86,22 @@ final class SimulatedMaster: Sendable {
     }
 }
 
-/// There is one master.
-private struct NoOtherMasters: MasterPeers {
-    private static let alone = BrimError(.unavailable, "there is no other master")
+/// A master's calls to the leader.
+struct SimulatedMasterPeers: MasterPeers {
+    let world: World
+    let process: Process
 
-    func grant(_ leader: String, _ request: GrantRequest) async throws -> WritesReply { throw Self.alone }
-    func notice(_ leader: String, _ notice: MasterNotice) async throws { throw Self.alone }
+    func grant(_ leader: String, _ request: GrantRequest) async throws -> WritesReply {
+        try await world.callMaster(SimulatedMaster.name(at: leader) ?? "", from: process, deadline: .seconds(30)) {
+            try await $0.grant(request)
+        }
+    }
+
+    func notice(_ leader: String, _ notice: MasterNotice) async throws {
+        try await world.callMaster(SimulatedMaster.name(at: leader) ?? "", from: process, deadline: .seconds(5)) {
+            try $0.notice(notice)
+        }
+    }
 }
 
 /// A master's calls to slaves.
@@ -127,16 +144,24 @@ extension World {
         }
     }
 
-    /// A call to the master that runs when the request arrives.
+    /// A call to the master of this name that runs when the request arrives.
     func callMaster<Reply: Sendable>(
-        from process: Process, deadline: Duration, _ work: @escaping @Sendable (MasterCore) async throws -> Reply
+        _ name: String, from process: Process, deadline: Duration,
+        _ work: @escaping @Sendable (MasterCore) async throws -> Reply
     ) async throws -> Reply {
         try await network.call(
-            from: process, to: SimulatedMaster.name, { self.master.value?.process }, deadline: deadline,
+            from: process, to: name, { self.masters.value[name]?.process }, deadline: deadline,
             repeats: process.name != SimulatedClient.name
         ) {
-            guard let master = self.master.value else { throw BrimError(.unavailable, "the master has just stopped") }
+            guard let master = self.masters.value[name] else {
+                throw BrimError(.unavailable, "the master has just stopped")
+            }
             return try await work(try master.core)
         }
+    }
+
+    /// The one that leads, as it thinks.
+    var leader: MasterCore? {
+        SimulatedMaster.names.lazy.compactMap { try? self.masters.value[$0]?.core }.first(where: \.leads)
     }
 }

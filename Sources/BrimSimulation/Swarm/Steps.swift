@@ -30,11 +30,11 @@ extension World {
     }
     private static let mostServers = 6
 
-    /// Begins with a master and a few servers.
+    /// Begins with the masters and a few servers.
     func begin() {
         note("settings", "are", 0, "\(settings)")
         for _ in 0..<Int(number(2...5)) { addServer() }
-        startMaster()
+        for name in SimulatedMaster.names { startMaster(name) }
     }
 
     /// Lets one thing happen.
@@ -80,9 +80,10 @@ extension World {
             crash(server)
             if chance(0.7) { startLater(server) }
         case .crashMaster:
-            master.value?.process.kill()
-            note(SimulatedMaster.name, "crashes")
-            scheduler.after(duration(from: .milliseconds(100), to: .seconds(20))) { self.startMaster() }
+            guard let name = one(of: SimulatedMaster.names) else { return }
+            masters.value[name]?.process.kill()
+            note(name, "crashes")
+            scheduler.after(duration(from: .milliseconds(100), to: .seconds(20))) { self.startMaster(name) }
         case .startAll: startAll()
         case .partition: partition()
         case .heal: network.state.value.cuts = []
@@ -100,7 +101,7 @@ extension World {
             disk.state.value.othersUse = chance(0.5) ? 0 : disk.state.value.capacity
         case .bitRot: rot()
         case .clockJump:
-            let offsets = servers.map(\.clock.offset) + [masterOffset]
+            let offsets = servers.map(\.clock.offset) + SimulatedMaster.names.compactMap { masterOffsets[$0] }
             one(of: offsets)?.value += number(-7200...7200)
         case .quota:
             guard let server = one(of: servers) else { return }
@@ -204,16 +205,16 @@ extension World {
         scheduler.after(duration(from: .milliseconds(100), to: .seconds(40))) { self.start(machine) }
     }
 
-    func startMaster() {
-        guard !isOver.value, master.value?.process.isAlive != true else { return }
-        let started = SimulatedMaster(world: self, offset: masterOffset)
-        master.value = started
+    func startMaster(_ name: String) {
+        guard !isOver.value, masters.value[name]?.process.isAlive != true else { return }
+        let started = SimulatedMaster(name, world: self)
+        masters.value[name] = started
         started.start()
     }
 
     func startAll() {
         for server in servers { start(server) }
-        startMaster()
+        for name in SimulatedMaster.names { startMaster(name) }
     }
 
     func databaseIsBack() {
@@ -222,10 +223,10 @@ extension World {
     }
 
     private func partition() {
-        let names = servers.map(\.name.rawValue) + [SimulatedMaster.name, SimulatedClient.name]
-        guard let one = one(of: names), let other = chance(0.5) ? SimulatedMaster.name : self.one(of: names) else {
-            return
-        }
+        let names = servers.map(\.name.rawValue) + SimulatedMaster.names + [SimulatedClient.name]
+        guard let one = one(of: names),
+            let other = chance(0.5) ? self.one(of: SimulatedMaster.names) : self.one(of: names)
+        else { return }
         network.state.value.cuts.insert([one, other])
         if chance(0.7) { network.state.value.cuts.insert([other, one]) }
         note("network", "is cut", 0, "\(one) \(other)")

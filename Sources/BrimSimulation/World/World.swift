@@ -14,9 +14,10 @@ final class World: Sendable {
     let random: Confined<SeededGenerator>
     let expectations = Confined(Expectations())
     let machines: Confined<[ServerName: Machine]> = Confined([:])
-    let master: Confined<SimulatedMaster?> = Confined(nil)
-    /// Seconds by which the master's calendar is ahead.
-    let masterOffset: Confined<Int64> = Confined(0)
+    /// By name.
+    let masters: Confined<[String: SimulatedMaster]> = Confined([:])
+    /// Seconds by which the masters' calendars are ahead.
+    let masterOffsets: [String: Confined<Int64>]
     /// Servers that stay stopped, also at rest.
     let away: Confined<Set<ServerName>> = Confined([])
     /// Clients at work.
@@ -45,6 +46,8 @@ final class World: Sendable {
         settings = Self.settings(&random)
         scheduler = Scheduler(seed: random.next())
         network = Network(scheduler: scheduler, seed: random.next())
+        masterOffsets = Dictionary(
+            uniqueKeysWithValues: SimulatedMaster.names.map { ($0, Confined(0)) })
         database = Database(scheduler: scheduler, seed: random.next())
         self.random = Confined(random)
         trace = Confined(Trace(reader: reader))
