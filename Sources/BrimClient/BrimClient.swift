@@ -79,7 +79,7 @@ extension BrimClient {
     ) async throws -> Reply {
         switch repetition {
         case .safe, .named:
-            let headers =
+            let headers: [(String, String)] =
                 repetition == .named ? [(BrimHeader.brimRequest.rawValue, UUID().uuidString.lowercased())] : []
             return try await askEach(rounds: 3, isQuick: deadline <= Self.quick) { master in
                 try await self.peer.call(

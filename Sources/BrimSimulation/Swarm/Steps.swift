@@ -88,8 +88,13 @@ extension World {
         case .partition: partition()
         case .heal: network.state.value.cuts = []
         case .databaseAway:
-            database.state.value.isAway = true
-            note("database", "is away")
+            if chance(0.5), let name = one(of: SimulatedMaster.names) {
+                database.state.value.cutOff.insert(name)
+                note("database", "is out of reach", 0, name)
+            } else {
+                database.state.value.isAway = true
+                note("database", "is away")
+            }
             scheduler.after(duration(from: .milliseconds(100), to: .seconds(20))) { self.databaseIsBack() }
         case .badNetwork:
             network.state.value.loss = chance(0.5) ? 0.05 : 0
@@ -219,6 +224,7 @@ extension World {
 
     func databaseIsBack() {
         database.state.value.isAway = false
+        database.state.value.cutOff = []
         note("database", "is back")
     }
 

@@ -8,6 +8,8 @@ final class Database: Sendable {
     struct State {
         var random: SeededGenerator
         var isAway = false
+        /// Masters that cannot reach it.
+        var cutOff: Set<String> = []
         /// Probability that a call fails as unavailable: as often before it took effect as after.
         var hiccups = 0.0
         /// The longest that a call usually takes each way, in microseconds.
@@ -48,7 +50,7 @@ final class Database: Sendable {
         try caller.check()
         await scheduler.pause(delay())
         if !caller.isAlive, Bool.random(using: &state.value.random) { throw CancellationError() }
-        guard !state.value.isAway else {
+        guard !state.value.isAway, !state.value.cutOff.contains(caller.name) else {
             await scheduler.pause(.milliseconds(Int64.random(in: 100...3000, using: &state.value.random)))
             try caller.check()
             throw Self.lost

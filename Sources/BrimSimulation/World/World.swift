@@ -47,7 +47,7 @@ final class World: Sendable {
         scheduler = Scheduler(seed: random.next())
         network = Network(scheduler: scheduler, seed: random.next())
         masterOffsets = Dictionary(
-            uniqueKeysWithValues: SimulatedMaster.names.map { ($0, Confined(0)) })
+            uniqueKeysWithValues: SimulatedMaster.names.map { ($0, Confined<Int64>(0)) })
         database = Database(scheduler: scheduler, seed: random.next())
         self.random = Confined(random)
         trace = Confined(Trace(reader: reader))
