@@ -73,6 +73,24 @@ extension ScenarioTests {
             }
         }
 
+        /// Slaves go to the leader themselves.
+        @Test func slavesAreToldWhoLeads() async throws {
+            try await Swarm.run(Self.options()) { swarm in
+                try await start(swarm)
+                let leader = try await leader(of: swarm)
+                let follower = try #require(swarm.masters.first { $0 != leader })
+                let answer = try await swarm.request(
+                    swarm.url(of: follower) + "/v1/node/goodbye",
+                    [
+                        "-X", "POST", "-H", "content-type: application/json", "-d",
+                        #"{"name":"alpha","id":"x","blobs":[]}"#,
+                    ], token: try swarm.keys.nodeToken(name: "alpha"))
+                #expect(answer.status == 421)
+                let error = try answer.error()
+                #expect(error.code == .notLeader && error.leader == swarm.url(of: leader))
+            }
+        }
+
         // MARK: - One leads
 
         @Test func aLeaderThatDiesUnderWritesIsReplaced() async throws {
