@@ -34,7 +34,7 @@ struct Master: Sendable {
         TrashRoutes(
             namespace: core.namespace, breaker: core.breaker, removed: core.removed, changed: core.changed
         ).add(to: router)
-        ServerRoutes(status: core.status, membership: core.membership).add(to: router)
+        ServerRoutes(status: core.status, admin: core.admin, forgetter: core.forgetter).add(to: router)
         NodeRoutes(core: core).add(to: router)
         CareRoutes(
             verify: VerifyService(

@@ -33,7 +33,7 @@ extension MasterCore {
     }
 
     package func setQuota(_ name: ServerName, _ quota: Int64) async throws {
-        try await membership.setQuota(name, quota)
+        try await admin.setQuota(name, quota)
     }
 
     /// Copies under way, and whether nothing is left to do.

@@ -28,9 +28,9 @@ extension MasterCore {
         return reply
     }
 
-    package func drain(_ name: ServerName) async throws { try await membership.drain(name) }
+    package func drain(_ name: ServerName) async throws { try await admin.drain(name) }
 
-    package func undrain(_ name: ServerName) async throws { try await membership.undrain(name) }
+    package func undrain(_ name: ServerName) async throws { try await admin.undrain(name) }
 
-    package func forget(_ name: ServerName) async throws { _ = try await membership.forget(name, losesData: false) }
+    package func forget(_ name: ServerName) async throws { _ = try await forgetter.forget(name, losesData: false) }
 }

@@ -10,7 +10,10 @@ import ServiceLifecycle
 package struct MasterCore: Sendable {
     let store: any MetadataStore
     let views: ViewKeeper
+    private let judge: ServerJudge
     let membership: Membership
+    let admin: ServerAdmin
+    let forgetter: Forgetter
     let reconciler: Reconciler
     let dispatcher: CopyDispatcher
     let namespace: NamespaceService
@@ -44,12 +47,12 @@ package struct MasterCore: Sendable {
         let settings = LiveSettings(current)
         let term = try await store.beginTerm(holder: holder)
         let (changed, removed) = (Bell(clock: clock), Bell(clock: clock))
-        let roster = Roster()
         var limits = PlannerLimits()
         limits.maxCopies = settings.maxCopies
         let breaker = EvictionGuard(store: store, settings: current, clock: clock, logger: logger)
         try await breaker.follow(stored.values[SettingsKeeper.breaker])
         let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
+        let roster = Roster(ledger: ledger, settings: settings)
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
         let desk = OrderDesk(term: term, roster: roster, ledger: ledger, slaves: slaves)
         let giveUp = GiveUp(
@@ -65,10 +68,23 @@ package struct MasterCore: Sendable {
             store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
         let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let drains = DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger)
-        let membership = Membership(
-            store: store, roster: roster, views: views, ledger: ledger, reconciler: reconciler, recounter: recounter,
-            drains: drains, settings: settings, breaker: breaker, swarm: swarm, term: term, slaves: slaves,
-            changed: changed, removed: removed, clock: clock, logger: logger)
+        let documents = ServerDocuments(store: store, roster: roster)
+        let publisher = ViewPublisher(
+            store: store, roster: roster, views: views, ledger: ledger, recounter: recounter, breaker: breaker,
+            term: term, clock: clock)
+        let judge = ServerJudge(
+            documents: documents, publisher: publisher, ledger: ledger, recounter: recounter, settings: settings,
+            breaker: breaker, bells: [changed, removed], clock: clock, logger: logger)
+        membership = Membership(
+            documents: documents, judge: judge, publisher: publisher, ledger: ledger, reconciler: reconciler,
+            settings: settings, breaker: breaker, swarm: swarm, term: term, changed: changed, removed: removed,
+            clock: clock, logger: logger)
+        admin = ServerAdmin(
+            documents: documents, judge: judge, publisher: publisher, drains: drains, slaves: slaves, breaker: breaker,
+            changed: changed, logger: logger)
+        forgetter = Forgetter(
+            documents: documents, judge: judge, publisher: publisher, views: views, ledger: ledger, changed: changed,
+            clock: clock, logger: logger)
         let deletions = DeletionWorker(
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
         let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
@@ -84,8 +100,8 @@ package struct MasterCore: Sendable {
             clock: clock)
         status = StatusService(
             store: store, roster: roster, drains: drains, clock: clock, leader: leader,
-            heldBack: { await membership.heldBack },
-            warnings: { [breaker.warning].compactMap { $0 } + (await membership.warnings) },
+            heldBack: { await judge.heldBack },
+            warnings: { [breaker.warning].compactMap { $0 } + (await judge.warnings) },
             progress: { await replicator.progress })
         let keeper = SettingsKeeper(
             store: store, settings: settings, stored: stored, guardian: breaker, clock: clock, logger: logger
@@ -94,21 +110,21 @@ package struct MasterCore: Sendable {
                 planner.floor = new.floor
                 planner.limits.maxCopies = new.maxCopies
             }
-            await membership.settingsChanged()
+            await roster.share()
+            changed.ring()
         }
         let trimmer = EventTrimmer(store: store, clock: clock, logger: logger)
         why = WhyService(
             store: store, views: views, namespace: namespace, roster: roster, ledger: ledger, breaker: breaker)
         loops = [
-            views, committer, recounter, deletions, versions, drains, trimmer, replicator, membership, keeper,
-            Forgetter(membership: membership, clock: clock, logger: logger),
+            views, committer, recounter, deletions, versions, drains, trimmer, replicator, judge, keeper, forgetter,
         ]
         self.settings = keeper
         self.breaker = breaker
         self.roster = roster
         self.store = store
         self.views = views
-        self.membership = membership
+        self.judge = judge
         self.reconciler = reconciler
         self.dispatcher = dispatcher
         self.namespace = namespace
@@ -118,5 +134,5 @@ package struct MasterCore: Sendable {
     }
 
     /// Takes up what is known of the servers.
-    package func begin() async throws { try await membership.begin() }
+    package func begin() async throws { try await judge.begin() }
 }

@@ -72,9 +72,10 @@ public struct ServerWatch: Sendable {
         watched[server] = Watched(state: state, since: now)
     }
 
-    /// A server spoke. One not known yet is watched as `down`.
+    /// A server spoke. One not known yet is watched as `down`. What it said before its goodbye is no news.
     public mutating func heard(_ server: ServerName, at now: Instant) -> Transition? {
         var entry = watched[server] ?? Watched(state: .down, since: now)
+        if entry.leftByIntent, now < entry.since { return nil }
         entry.since = max(entry.since, now)
         entry.leftByIntent = false
         entry.isConfirmed = false

@@ -33,7 +33,7 @@ public final class SlaveService: Service {
     /// The space it uses, as it counts it itself; waits until it is counted.
     public var usage: ServerUsage { get async throws { try await started.get().node.quota.usage() } }
 
-    /// Serves until a graceful shutdown; then finishes what is under way, within 10 s, and says goodbye.
+    /// Serves until a graceful shutdown; then says goodbye, and finishes what is under way, within 10 s.
     ///
     /// Throws at once: `.conflict` when another slave holds the directory, `.unsupported` for data of a newer version,
     /// `.invalid` for data of another server or swarm, `.exists` when the name given is another's, `.unauthorized` for a
@@ -113,13 +113,12 @@ public final class SlaveService: Service {
             node: node, desk: desk, reporter: reporter, scrubber: scrubber, quotaAsked: quotaAsked,
             port: { try await listening.get().boundPort })
         let router = brimRouter(keys: configuration.keys, logger: logger)
-        // Ended in the opposite order: first nothing more is taken, last this server says goodbye.
         let loops: [any BackgroundLoop] = [
-            membership, reporter, node.outbox,
-            PendingLoop(node: node, membership: membership, completions: completions),
+            reporter, node.outbox, PendingLoop(node: node, membership: membership, completions: completions),
             node.confirmations, node.commits, completions, pulls, scrubber,
         ]
-        SlaveRoutes(node: node, desk: desk, membership: membership, workers: loops.map(\.worker)).add(to: router)
+        let workers = [membership.worker] + loops.map(\.worker)
+        SlaveRoutes(node: node, desk: desk, membership: membership, workers: workers).add(to: router)
         let listen = configuration.listen
         let server = BrimServer(
             label: "slave", host: listen?.host ?? "0.0.0.0", port: listen?.port ?? defaultSlavePort,
@@ -129,7 +128,9 @@ public final class SlaveService: Service {
         let services: [any Service] = loops.map { loop in
             if let commits = loop as? Commits { EventLoopService(commits) } else { loop }
         }
-        var group = ServiceGroupConfiguration(services: services + [server], logger: logger)
+        // Ended in the opposite order: first this server says goodbye, so that masters send nobody here any more; then
+        // nothing more is taken; then what is under way is finished.
+        var group = ServiceGroupConfiguration(services: services + [server, membership], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
     }

@@ -6,6 +6,9 @@ extension InMemoryMetadataStore {
     /// All live entries, by id.
     package var entries: [Entry] { records.values.map(\.entry).sorted { $0.id < $1.id } }
 
+    /// The documents of all servers, by name.
+    package var members: [ServerRecord] { serverRecords.values.sorted { $0.name < $1.name } }
+
     /// All that is in the trash, or waits in a file's document to come there.
     package var discarded: [BlobOwner] {
         let trash = trash.compactMap { id, record in

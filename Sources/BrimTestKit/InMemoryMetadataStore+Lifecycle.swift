@@ -27,7 +27,7 @@ extension InMemoryMetadataStore {
     }
 
     public func cancelForget(_ name: ServerName) throws -> ServerRecord {
-        try change(name) { $0.forget = nil }
+        try faulty(.cancelForget) { try change(name) { $0.forget = nil } }
     }
 
     private func change(_ name: ServerName, _ change: (inout ServerRecord) throws -> Void) throws -> ServerRecord {
@@ -52,10 +52,12 @@ extension InMemoryMetadataStore {
         return chosen.count
     }
 
-    public func endForget(_ name: ServerName, id: String) {
-        for blob in tombstones.keys { tombstones[blob]?.servers.remove(name) }
-        if forgottenServers[id] == nil { forgottenServers[id] = ForgottenServer(id: id, name: name, at: clock()) }
-        if serverRecords[name]?.id == id { serverRecords[name] = nil }
+    public func endForget(_ name: ServerName, id: String) throws {
+        try faulty(.endForget) {
+            for blob in tombstones.keys { tombstones[blob]?.servers.remove(name) }
+            if forgottenServers[id] == nil { forgottenServers[id] = ForgottenServer(id: id, name: name, at: clock()) }
+            if serverRecords[name]?.id == id { serverRecords[name] = nil }
+        }
     }
 
     public func forgotten(since time: Timestamp) -> [ForgottenServer] {

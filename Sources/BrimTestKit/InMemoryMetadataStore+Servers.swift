@@ -2,8 +2,8 @@ import BrimMetadata
 import BrimModel
 
 extension InMemoryMetadataStore {
-    public func servers() -> [ServerRecord] {
-        serverRecords.values.sorted { $0.name < $1.name }
+    public func servers() throws -> [ServerRecord] {
+        try faulty(.servers) { members }
     }
 
     public func join(_ hello: ServerHello) throws -> ServerRecord {
@@ -66,9 +66,11 @@ extension InMemoryMetadataStore {
         counted: [ServerName], readable: [ServerName], up: [ServerName], forgotten: [ServerName], term: Int64
     ) throws -> ServerView {
         guard term == self.term else { throw Refusal.staleTerm(term) }
-        published = ServerView(
-            epoch: published.epoch + 1, counted: Set(counted), readable: Set(readable), up: Set(up),
-            forgotten: Set(forgotten))
-        return published
+        return try faulty(.publishView) {
+            published = ServerView(
+                epoch: published.epoch + 1, counted: Set(counted), readable: Set(readable), up: Set(up),
+                forgotten: Set(forgotten))
+            return published
+        }
     }
 }

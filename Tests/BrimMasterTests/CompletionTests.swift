@@ -9,16 +9,6 @@ import Testing
 
 /// Copies enter the metadata only by the order that asked for them, and only once.
 @Suite struct CompletionTests {
-    /// Slaves that do what they are told and say so.
-    private struct ObedientSlaves: SlaveLink {
-        private static let usage = ServerUsage(boot: "b", count: 1, used: 0, diskFree: 1 << 40, files: 0)
-        func order(_ slave: Peer, _ batch: OrderBatch, deadline: Duration) async throws -> OrderReply {
-            OrderReply(refused: [], usage: Self.usage)
-        }
-        func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage { Self.usage }
-        func usage(_ slave: Peer) async throws -> ServerUsage { Self.usage }
-    }
-
     private let fixture: Fixture
     private let desk: OrderDesk
     private let giveUp: GiveUp
@@ -29,7 +19,7 @@ import Testing
         fixture = try await Fixture(servers: ["alpha", "bravo"])
         bravo = try ServerName(validating: "bravo")
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let ledger = Ledger(Planner(floor: 0))
+        let ledger = fixture.ledger
         desk = OrderDesk(term: 1, roster: fixture.roster, ledger: ledger, slaves: ObedientSlaves())
         giveUp = GiveUp(
             store: fixture.store, views: fixture.views, desk: desk, ledger: ledger, roster: fixture.roster,

@@ -1,5 +1,6 @@
 import BrimMetadata
 import BrimModel
+import BrimPlacement
 import BrimTestKit
 import BrimWire
 import Logging
@@ -8,8 +9,11 @@ import Logging
 
 /// A master's services over an in-memory store, with servers that joined and hold nothing.
 struct Fixture {
-    let store: any MetadataStore = InMemoryMetadataStore()
-    let roster = Roster()
+    let memory = InMemoryMetadataStore()
+    var store: any MetadataStore { memory }
+    let settings = LiveSettings(SwarmSettings())
+    let ledger = Ledger(Planner(floor: 0))
+    let roster: Roster
     let views: ViewKeeper
     let namespace: NamespaceService
     let reconciler: Reconciler
@@ -18,6 +22,8 @@ struct Fixture {
 
     init(servers: [String]) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        roster = Roster(ledger: ledger, settings: settings)
+        let store: any MetadataStore = memory
         // A busy machine may not get round to refreshing it.
         views = ViewKeeper(store: store, maxAge: .seconds(3600), logger: logger)
         namespace = NamespaceService(store: store, views: views)

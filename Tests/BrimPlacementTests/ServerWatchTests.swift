@@ -113,6 +113,16 @@ import Testing
         #expect(scene.watch.goodbye(name("unknown"), at: scene.now) == nil)
     }
 
+    @Test func whatWasSaidBeforeAGoodbyeIsNoNews() {
+        var scene = Scene("a", "b")
+        let before = scene.now
+        scene.seconds += 1
+        #expect(scene.watch.goodbye(name("b"), at: scene.now)?.to == .suspect)
+        #expect(scene.watch.heard(name("b"), at: before) == nil)
+        #expect(scene.watch.state(name("b")) == .suspect)
+        #expect(scene.watch.heard(name("b"), at: scene.now)?.to == .up)
+    }
+
     @Test func aServerThatFlapsWaitsLonger() {
         var scene = Scene("a", "b", "c")
         var waits: [Int] = []

@@ -56,6 +56,8 @@ extension ScenarioTests {
                     try await swarm.waitFor("nothing left of brim up", within: .seconds(20)) {
                         swarm.leftovers().isEmpty
                     }
+                    let log = try String(contentsOf: swarm.log(of: "up"), encoding: .utf8)
+                    #expect(!log.contains("orders did not reach"), "\(log)")
                     guard round == 1 else { break }
                     // Once more with the same data.
                     try FileManager.default.removeItem(at: swarm.log(of: "up"))

@@ -29,14 +29,12 @@ actor EventTrimmer: BackgroundLoop {
 
     func run() async throws {
         var pause = Self.delay
-        while !Task.isShuttingDownGracefully, !Task.isCancelled {
-            worker.rests(atMost: pause)
-            let wait = pause
-            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: wait) }
-            guard !Task.isShuttingDownGracefully, !Task.isCancelled else { return }
+        worker.rests(atMost: pause)
+        while await clock.pause(pause) {
             do {
                 try await trim()
                 pause = Self.interval
+                worker.rests(atMost: pause)
             } catch {
                 pause = Self.delay
                 worker.failed(error, again: pause)

@@ -85,7 +85,7 @@ actor SettingsKeeper: BackgroundLoop {
     }
 
     func run() async throws {
-        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+        repeat {
             do {
                 try await take(try await store.settings())
                 worker.rests(atMost: Self.interval)
@@ -93,8 +93,7 @@ actor SettingsKeeper: BackgroundLoop {
                 worker.failed(error, again: Self.interval)
                 logger.debug("settings cannot be read", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: Self.interval) }
-        }
+        } while await clock.pause(Self.interval)
     }
 
     /// All settings, for people.

@@ -156,7 +156,11 @@ struct CopyDispatcher: Sendable {
                 ledger.decide { $0.failed(job.plan) }
             }
             await roster.doubt(target)
-            logger.warning("orders did not reach a slave", metadata: ["server.name": "\(target)", "error": "\(error)"])
+            // Of one that has said goodbye, or was judged since, it is known that it does not listen.
+            let isExpected = await roster.record(target)?.state != .up
+            logger.log(
+                level: isExpected ? .debug : .warning, "orders did not reach a slave",
+                metadata: ["server.name": "\(target)", "error": "\(error)"])
         }
     }
 
@@ -202,7 +206,8 @@ struct CopyDispatcher: Sendable {
     private func draft(_ job: Job) async throws -> OrderDesk.Draft {
         guard let content = job.entry.content else { throw BrimError(.internal, "a copy of something that is no file") }
         var sources: [Peer] = []
-        for source in job.plan.sources { sources.append(try await roster.peer(source)) }
+        // One that was forgotten since is no reason to keep the others' orders back.
+        for source in job.plan.sources { if let peer = try? await roster.peer(source) { sources.append(peer) } }
         return OrderDesk.Draft(
             evict: job.plan.victims.map(\.blob),
             pull: Order.Pull(

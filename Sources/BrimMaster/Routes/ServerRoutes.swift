@@ -6,7 +6,8 @@ import Hummingbird
 /// The swarm as a whole: status and servers.
 struct ServerRoutes: Sendable {
     let status: StatusService
-    let membership: Membership
+    let admin: ServerAdmin
+    let forgetter: Forgetter
 
     func add(to router: Router<BrimRequestContext>) {
         router.get("/v1/status") { _, context in
@@ -20,7 +21,7 @@ struct ServerRoutes: Sendable {
         router.put("/v1/servers/:name/quota") { request, context in
             let name = try Self.server(context)
             let body = try await request.decodeJSON(QuotaRequest.self)
-            try await membership.setQuota(name, body.quota)
+            try await admin.setQuota(name, body.quota)
             return try jsonResponse(try await status.server(name))
         }
         addLifecycle(to: router)
@@ -30,23 +31,23 @@ struct ServerRoutes: Sendable {
         router.put("/v1/servers/:name/zone") { request, context in
             let name = try Self.server(context)
             let body = try await request.decodeJSON(ZoneRequest.self)
-            try await membership.setZone(name, body.zone)
+            try await admin.setZone(name, body.zone)
             return try jsonResponse(try await status.server(name))
         }
         router.post("/v1/servers/:name/drain") { _, context in
             let name = try Self.server(context)
-            try await membership.drain(name)
+            try await admin.drain(name)
             return try jsonResponse(try await status.server(name))
         }
         router.post("/v1/servers/:name/undrain") { _, context in
             let name = try Self.server(context)
-            try await membership.undrain(name)
+            try await admin.undrain(name)
             return try jsonResponse(try await status.server(name))
         }
         router.delete("/v1/servers/:name") { request, context in
             let name = try Self.server(context)
             let losesData = try request.queryBool("loseData") ?? false
-            let lost = try await membership.forget(name, losesData: losesData)
+            let lost = try await forgetter.forget(name, losesData: losesData)
             return try jsonResponse(ForgetReply(server: name, lostFiles: lost))
         }
     }

@@ -46,25 +46,30 @@ actor Recounter: BackgroundLoop {
         var wait = Duration.zero
         while await bell.wait(atMost: wait) {
             wait = .seconds(60)
-            let now = clock.now
-            let due = jobs.filter { $0.notBefore <= now }
-            jobs.removeAll { $0.notBefore <= now }
-            for job in due {
-                do {
-                    worker.begins("counts the copies on \(job.server)")
-                    try await recount(job)
-                    worker.rests()
-                } catch {
-                    worker.failed(error, again: .seconds(1))
-                    logger.warning(
-                        "a recount is interrupted",
-                        metadata: ["server.name": "\(job.server)", "error": "\(error)"])
-                    jobs.append(Job(server: job.server, rising: job.rising, notBefore: clock.now + .seconds(1)))
-                }
-            }
+            await recountDue()
             if let next = jobs.map(\.notBefore).min() {
                 wait = max(.zero, next - clock.now)
                 worker.waits(for: "masters to have the new view", atMost: wait)
+            }
+        }
+    }
+
+    /// Does what is due by now.
+    func recountDue() async {
+        let now = clock.now
+        let due = jobs.filter { $0.notBefore <= now }
+        jobs.removeAll { $0.notBefore <= now }
+        for job in due {
+            do {
+                worker.begins("counts the copies on \(job.server)")
+                try await recount(job)
+                worker.rests()
+            } catch {
+                worker.failed(error, again: .seconds(1))
+                logger.warning(
+                    "a recount is interrupted",
+                    metadata: ["server.name": "\(job.server)", "error": "\(error)"])
+                jobs.append(Job(server: job.server, rising: job.rising, notBefore: clock.now + .seconds(1)))
             }
         }
     }

@@ -6,7 +6,8 @@ import BrimWire
 /// What this master knows of each server now: the documents as last read, and what slaves said since.
 ///
 /// Room is what slaves themselves count: each reply of a slave carries a `ServerUsage`, and an older one never replaces a
-/// newer.
+/// newer. The planner knows what the roster knows of states, quotas and disks: it is told in the same breath, so that nobody
+/// is shown a server as up which writes do not find.
 actor Roster {
     struct Member: Sendable {
         var record: ServerRecord
@@ -14,23 +15,42 @@ actor Roster {
         var masterHost: String?
         /// What its slave said last of its disk.
         var fault: ServerFault?
+        /// The start of its slave whose complete report was taken in.
+        var reconciledBoot: String?
+
+        /// Whether it takes new blobs: up, not draining, with a disk that is well.
+        var isReceiving: Bool { record.isReceiving && fault == nil }
+        /// Whether what it has was compared with the metadata since its slave started.
+        var isReconciled: Bool { reconciledBoot == record.usage.boot }
     }
+
+    private let ledger: Ledger
+    private let settings: LiveSettings
 
     private(set) var members: [ServerName: Member] = [:]
     /// Servers whose disks may differ from the metadata since something went wrong: they are asked for a report.
     private var doubtful: Set<ServerName> = []
 
+    init(ledger: Ledger, settings: LiveSettings) {
+        self.ledger = ledger
+        self.settings = settings
+    }
+
     /// Takes in the documents: states, quotas and addresses as the database has them; usage where it is newer.
     func take(_ records: [ServerRecord]) {
         let names = Set(records.map(\.name))
         members = members.filter { names.contains($0.key) }
-        for record in records {
-            merge(record)
-        }
+        for record in records { enter(record) }
+        share()
     }
 
     /// Takes in one document as the database has it; usage where it is newer.
     func merge(_ record: ServerRecord) {
+        enter(record)
+        share()
+    }
+
+    private func enter(_ record: ServerRecord) {
         guard var member = members[record.name] else {
             members[record.name] = Member(record: record)
             return
@@ -46,6 +66,7 @@ actor Roster {
     func forget(_ name: ServerName) {
         members[name] = nil
         doubtful.remove(name)
+        share()
     }
 
     /// Takes in one document that this master just changed or read.
@@ -53,6 +74,7 @@ actor Roster {
         var member = members[record.name] ?? Member(record: record)
         member.record = record
         members[record.name] = member
+        share()
     }
 
     func note(_ name: ServerName, usage: ServerUsage) {
@@ -71,6 +93,7 @@ actor Roster {
     func note(_ name: ServerName, fault: ServerFault?) -> Bool {
         guard members[name] != nil, members[name]?.fault != fault else { return false }
         members[name]?.fault = fault
+        share()
         return true
     }
 
@@ -78,11 +101,17 @@ actor Roster {
 
     func setState(_ name: ServerName, _ state: ServerState) {
         members[name]?.record.state = state
+        share()
     }
 
     func setQuota(_ name: ServerName, _ quota: Int64) {
         members[name]?.record.quota = quota
+        share()
     }
+
+    /// `boot` is the start of its slave whose complete report was taken in; nil makes the last one void.
+    func setReconciled(_ name: ServerName, boot: String?) { members[name]?.reconciledBoot = boot }
+    func isReconciled(_ name: ServerName) -> Bool { members[name]?.isReconciled ?? false }
 
     func doubt(_ name: ServerName) { doubtful.insert(name) }
     func trust(_ name: ServerName) { doubtful.remove(name) }
@@ -91,7 +120,7 @@ actor Roster {
     var records: [ServerRecord] { members.values.map(\.record).sorted { $0.name < $1.name } }
 
     /// Those that take new blobs: up, not draining, with a disk that is well.
-    var receiving: [ServerRecord] { records.filter { $0.isReceiving && members[$0.name]?.fault == nil } }
+    var receiving: [ServerRecord] { members.values.filter(\.isReceiving).map(\.record).sorted { $0.name < $1.name } }
 
     /// Those whose copies can be read, but for one.
     func readable(besides name: ServerName) -> Set<ServerName> {
@@ -113,15 +142,17 @@ actor Roster {
         members[name]?.masterHost.map { "http://\($0)" } ?? ""
     }
 
-    /// The servers as the planner sees them.
-    func snapshots(headroom: Headroom) -> [ServerSnapshot] {
-        records.map { record in
-            ServerSnapshot(
-                name: record.name, zone: record.zone,
-                receives: record.isReceiving && members[record.name]?.fault == nil, readable: record.state != .down,
+    /// Tells the planner what is known of the servers, by the settings as they are now.
+    func share() {
+        let headroom = settings.headroom
+        let snapshots = members.values.map { member in
+            let record = member.record
+            return ServerSnapshot(
+                name: record.name, zone: record.zone, receives: member.isReceiving, readable: record.state != .down,
                 counted: record.isCounted, quota: record.quota, brim: headroom.brim(ofQuota: record.quota),
                 usage: record.usage, load: record.load)
         }
+        ledger.decide { $0.update(servers: snapshots) }
     }
 
     /// Of one start of a slave the greater count is newer; another start is always taken as newer.

@@ -16,9 +16,8 @@ actor VersionWorker: BackgroundLoop {
 
     private let store: any MetadataStore
     private let views: ViewKeeper
-    /// Nobody rings it.
-    private let bell: Bell
     private let changed: Bell
+    private let clock: any BrimClock
     private let logger: Logger
 
     /// `changed` is rung when there is trash that was not there before.
@@ -28,13 +27,13 @@ actor VersionWorker: BackgroundLoop {
     ) {
         self.store = store
         self.views = views
-        bell = Bell(clock: clock)
         self.changed = changed
+        self.clock = clock
         self.logger = logger
     }
 
     func run() async throws {
-        while await bell.wait(atMost: Self.pause) {
+        while await clock.pause(Self.pause) {
             do {
                 try await settleAll()
                 worker.rests(atMost: Self.pause)

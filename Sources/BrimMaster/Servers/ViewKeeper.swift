@@ -12,6 +12,7 @@ actor ViewKeeper: BackgroundLoop {
     /// How old a view may be when something is counted with it. The leader's recount begins this long after it
     /// published a view, so that no commit counted with an older one can follow.
     static let maxAge = Duration.seconds(5)
+    private static let pause = Duration.seconds(1)
 
     private let maxAge: Duration
     private let store: any MetadataStore
@@ -64,19 +65,18 @@ actor ViewKeeper: BackgroundLoop {
 
     func run() async throws {
         var failing = false
-        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+        repeat {
             do {
                 try await refresh()
                 worker.did(1)
-                worker.rests(atMost: .seconds(1))
+                worker.rests(atMost: Self.pause)
                 if failing { logger.info("the database answers again") }
                 failing = false
             } catch {
-                worker.failed(error, again: .seconds(1))
+                worker.failed(error, again: Self.pause)
                 if !failing { logger.warning("the database does not answer", metadata: ["error": "\(error)"]) }
                 failing = true
             }
-            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: .seconds(1)) }
-        }
+        } while await clock.pause(Self.pause)
     }
 }

@@ -30,7 +30,7 @@ extension World {
         await database.inspect {
             Snapshot(
                 entries: $0.entries, view: $0.view(), undeleted: $0.undeleted, discarded: $0.discarded,
-                servers: $0.servers())
+                servers: $0.members)
         }
     }
 

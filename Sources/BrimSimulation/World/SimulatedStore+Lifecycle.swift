@@ -44,7 +44,7 @@ extension SimulatedStore {
 
     func endForget(_ name: ServerName, id: String) async throws {
         try await call("endForget") { store in
-            store.endForget(name, id: id)
+            try store.endForget(name, id: id)
             world.database.state.value.drains[name] = nil
         }
     }

@@ -97,7 +97,7 @@ extension SimulatedStore {
 
 extension SimulatedStore {
     func servers() async throws -> [ServerRecord] {
-        var records = try await call("servers") { $0.servers() }
+        var records = try await call("servers") { try $0.servers() }
         if world.flaw == .drainIgnored { for index in records.indices { records[index].drain = nil } }
         return records
     }
