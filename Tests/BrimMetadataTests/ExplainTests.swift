@@ -164,6 +164,10 @@ import Testing
         try await find(
             "waiting versions", MongoMetadataStore.waiting(nil), FindOptions(limit: 20, hint: "former"), documents: 20,
             keys: 25)
+        // It reads all that wait, at most those of the last moments.
+        try await find(
+            "waiting versions on a server", MongoMetadataStore.waiting(naming: try ServerName(validating: "delta")),
+            FindOptions(limit: 20, hint: "former"), documents: count, keys: count + 5)
         let blobs = try await files.find([:], FindOptions(limit: 20, projection: ["blob": 1])).toArray()
         let wanted: BSONValue = ["$in": .array(blobs.compactMap { $0["blob"] })]
         try await find(

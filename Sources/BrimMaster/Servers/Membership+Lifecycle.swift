@@ -156,10 +156,6 @@ extension Membership {
     }
 
     private func drop(_ name: ServerName, keeping others: Set<ServerName>?) async throws {
-        // Versions that were just overwritten name it in their files' documents, where only the live ones are looked at.
-        // Others join meanwhile where much is written, so this does not go on until there are none.
-        while try await store.settleVersions(of: nil, limit: Self.range, view: try await views.current()) >= Self.range
-        {}
         while try await store.dropReplicas(
             of: name, keeping: others, limit: Self.range, view: try await views.current()) > 0
         { changed.ring() }
