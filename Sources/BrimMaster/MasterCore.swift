@@ -59,7 +59,7 @@ package struct MasterCore: Sendable {
             store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
             clock: clock, logger: logger)
         let replicator = Replicator(
-            store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
+            store: store, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
             breaker: breaker, bell: changed, clock: clock, logger: logger)
         let reconciler = Reconciler(
             store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
