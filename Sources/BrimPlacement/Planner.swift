@@ -36,6 +36,11 @@ public struct Planner: Sendable {
         servers.contains { ledger.accounts[$0]?.isUnsettled == true }
     }
 
+    /// Those of these servers for which something that is over is held until their next word, which may show it already.
+    public func awaitingWord(_ servers: [ServerName]) -> [ServerName] {
+        servers.filter { ledger.accounts[$0]?.awaitsWord == true }
+    }
+
     /// What is known of a server, with the latest usage heard.
     public func server(_ name: ServerName) -> ServerSnapshot? { ledger.accounts[name]?.server }
 
