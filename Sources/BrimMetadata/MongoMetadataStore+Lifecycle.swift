@@ -53,7 +53,7 @@ extension MongoMetadataStore {
             let next = try await all(
                 Self.droppable(of: server, keeping: others), in: collections.files,
                 FindOptions(
-                    sort: ["surplus": 1, "_id": 1], limit: limit, projection: ["surplus": 1], hint: "richest"))
+                    sort: ["surplus": 1, "_id": 1], limit: limit, projection: ["surplus": 1], hint: "copies"))
             guard !next.isEmpty else { return 0 }
             let chosen: BSONDocument = ["_id": ["$in": .array(next.compactMap { $0["_id"] })]]
             let (collections, now) = (collections, clock())
