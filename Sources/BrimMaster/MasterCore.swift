@@ -62,7 +62,7 @@ package struct MasterCore: Sendable {
             store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
             clock: clock, logger: logger)
         let replicator = Replicator(
-            store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
+            store: store, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
             breaker: breaker, bell: changed, clock: clock, logger: logger)
         let reconciler = Reconciler(
             store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
@@ -89,8 +89,8 @@ package struct MasterCore: Sendable {
             store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger)
         let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let room = RoomKeeper(
-            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
-            clock: clock)
+            store: store, roster: roster, ledger: ledger, giveUp: giveUp, versions: versions, slaves: slaves,
+            settings: settings, clock: clock)
         let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views, clock: clock)
         reads = ReadDesk(namespace: namespace, roster: roster, keys: keys, clock: clock)

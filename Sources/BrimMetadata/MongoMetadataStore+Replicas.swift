@@ -40,6 +40,17 @@ extension MongoMetadataStore {
         }
     }
 
+    public func reclaimable(on server: ServerName) async throws -> Reclaimable {
+        try await translatingErrors("adding up what '\(server)' could give up") {
+            var sum = Reclaimable()
+            for row in try await aggregate(Pipelines.reclaimable(on: server), hint: "copies") {
+                let key = try row.read("_id") { $0.documentValue }
+                sum.add(surplus: try key.int("surplus"), k: try key.int("k"), bytes: try row.int64("bytes"))
+            }
+            return sum
+        }
+    }
+
     public func surplusBounds() async throws -> ClosedRange<Int>? {
         try await translatingErrors("reading the least and most surplus") {
             guard let least = try await aggregate(Pipelines.extreme(1)).first?.int("surplus"),

@@ -12,10 +12,12 @@ struct Account: Sendable {
     var evictingBytes: Int64 = 0
     /// Bytes that came with no usage to show them, until the server's next word.
     var settling: Int64 = 0
-    /// Bytes of writes granted and not ended.
+    /// Bytes of writes granted, but for what the server's word is known to show, and what was given back.
     var granted: Int64 = 0
-    /// Bytes of writes that ended after the server's last word.
+    /// Bytes of writes that ended after the server's last word, and may or may not be in it.
     var ended: Int64 = 0
+    /// Of `granted`: bytes that the server stored, by the count of the first word of its that is known to show them.
+    private var storedUnheard: [(count: Int64, bytes: Int64)] = []
     /// Copies under way to this server, and their bytes.
     private(set) var receiving = 0
     private(set) var receivingBytes: Int64 = 0
@@ -36,8 +38,7 @@ struct Account: Sendable {
         let known = server
         server = news
         guard !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount else {
-            settling = 0
-            ended = 0
+            settle(from: known)
             return
         }
         server.used = known.used
@@ -51,18 +52,45 @@ struct Account: Sendable {
     mutating func heard(_ usage: ServerUsage) -> Bool {
         guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return false }
         let before = roomToCome(below: server.quota)
+        let known = server
         server.used = usage.used
         server.writing = usage.writing
         server.diskFree = usage.diskFree
         server.usageBoot = usage.boot
         server.usageCount = usage.count
+        settle(from: known)
+        return roomToCome(below: server.quota) > before
+    }
+
+    /// What waited for a newer word than `known` is over.
+    private mutating func settle(from known: ServerSnapshot) {
         settling = 0
         ended = 0
-        return roomToCome(below: server.quota) > before
+        let shown = server.usageBoot == known.usageBoot ? server.usageCount : .max
+        granted -= storedUnheard.reduce(0) { $1.count <= shown ? $0 + $1.bytes : $0 }
+        storedUnheard.removeAll { $0.count <= shown }
+    }
+
+    /// Bytes of a granted write are stored, and in this word of the server, which another passed on; false when it may be
+    /// of an earlier start. While orders are not answered the word is not taken over: it may or may not show what they do.
+    mutating func stored(_ bytes: Int64, in usage: ServerUsage) -> Bool {
+        guard server.usageBoot.isEmpty || usage.boot == server.usageBoot else { return false }
+        if server.usageBoot.isEmpty || usage.count > server.usageCount {
+            guard promised == 0, evicting.isEmpty else {
+                storedUnheard.append((usage.count, bytes))
+                return true
+            }
+            _ = heard(usage)
+        }
+        granted -= bytes
+        return true
     }
 
     /// Whether the server's next word may show more room than is known of: what is held for a write may be stored already.
     var isUnsettled: Bool { unseen > 0 || settling > 0 }
+
+    /// Whether something that is over is held until the server's next word, which may show it already.
+    var awaitsWord: Bool { ended > 0 || settling > 0 || !storedUnheard.isEmpty }
 
     /// Bytes of granted writes that the server's word does not show. It shows how many bytes are reserved for writes, not
     /// for which: those of writes that were never granted a size, or long ago, hide as many of others. The slave itself

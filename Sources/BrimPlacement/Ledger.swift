@@ -20,7 +20,8 @@ struct Ledger: Sendable {
 
     private struct Grant: Sendable {
         let size: Int64
-        let servers: [ServerName]
+        /// Those that may not have stored it yet.
+        var servers: [ServerName]
         let until: ContinuousClock.Instant
     }
 
@@ -157,18 +158,28 @@ struct Ledger: Sendable {
         for server in servers { accounts[server]?.granted += size }
     }
 
-    mutating func writeEnded(_ request: String) {
-        guard let grant = grants.removeValue(forKey: request) else { return }
+    mutating func writeStored(_ request: String, usages: [ServerName: ServerUsage]) {
+        guard let grant = grants[request] else { return }
+        var others: [ServerName] = []
         for server in grant.servers {
-            accounts[server]?.granted -= grant.size
-            accounts[server]?.ended += grant.size
+            if let usage = usages[server], accounts[server]?.stored(grant.size, in: usage) == true { continue }
+            others.append(server)
         }
+        grants[request]?.servers = others
+    }
+
+    mutating func writeEnded(_ request: String) {
+        guard let grant = grants[request] else { return }
+        writeRevoked(request)
+        for server in grant.servers { accounts[server]?.ended += grant.size }
+    }
+
+    mutating func writeRevoked(_ request: String) {
+        guard let grant = grants.removeValue(forKey: request) else { return }
+        for server in grant.servers { accounts[server]?.granted -= grant.size }
     }
 
     mutating func expireGrants(at now: ContinuousClock.Instant) {
-        for (request, grant) in grants where grant.until <= now {
-            grants[request] = nil
-            for server in grant.servers { accounts[server]?.granted -= grant.size }
-        }
+        for (request, grant) in grants where grant.until <= now { writeRevoked(request) }
     }
 }

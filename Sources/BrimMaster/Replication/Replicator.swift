@@ -23,7 +23,6 @@ actor Replicator: BackgroundLoop {
     static let retry = Duration.seconds(1)
 
     private let store: any MetadataStore
-    private let roster: Roster
     private let ledger: Ledger
     private let dispatcher: CopyDispatcher
     private let giveUp: GiveUp
@@ -36,11 +35,10 @@ actor Replicator: BackgroundLoop {
     private var restful = false
 
     init(
-        store: any MetadataStore, roster: Roster, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
+        store: any MetadataStore, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
         settings: LiveSettings, breaker: EvictionGuard, bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
-        self.roster = roster
         self.ledger = ledger
         self.dispatcher = dispatcher
         self.giveUp = giveUp
@@ -123,8 +121,8 @@ actor Replicator: BackgroundLoop {
                 return blocked ? .blocked : start == nil ? .rest : .more
             }
             if level?.surplus != firstSurplus {
-                let next = try await open(firstSurplus)
-                guard !isAtRest(next, smallest: first.content?.size ?? 0) else {
+                var next = Level(firstSurplus, store: store, least: least(for: firstSurplus))
+                guard try await !isAtRest(&next, from: first.content?.size ?? 0) else {
                     position = NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max))
                     continue
                 }
@@ -152,38 +150,38 @@ actor Replicator: BackgroundLoop {
     /// What is known of one level of surplus during a pass.
     private struct Level {
         var surplus: Int
-        /// Servers that take copies.
-        var receivers: [ServerName]
-        /// The most surplus of a copy on each of them.
-        var richestSurplus: [ServerName: Int]
-        /// Whether some copy may be given up for a file of this level.
-        var exchanges: Bool
+        /// Copies that may be given up for its files.
         var lists: RichestLists
-    }
 
-    private func open(_ surplus: Int) async throws -> Level {
-        let receivers = await roster.records.filter(\.isReceiving).map(\.name)
-        let least = ledger.decide { $0.leastVictimSurplus(for: surplus) }
-        var tops: [ServerName: Int] = [:]
-        for server in receivers {
-            tops[server] = try await store.richest(on: server, minSurplus: least, limit: 1).first?.surplus
+        init(_ surplus: Int, store: any MetadataStore, least: Int) {
+            self.surplus = surplus
+            lists = RichestLists(store: store, minSurplus: least)
         }
-        if !tops.isEmpty, !breaker.mayAdmit { breaker.wanted() }
-        return Level(
-            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty && breaker.mayAdmit,
-            lists: RichestLists(store: store, minSurplus: least))
     }
 
-    /// The cheap question: can no file of this level gain at all?
-    private func isAtRest(_ level: Level, smallest: Int64) -> Bool {
-        ledger.decide { $0.atRest(level: level.surplus, smallest: smallest, richestSurplus: level.richestSurplus) }
+    private func least(for surplus: Int) -> Int { ledger.decide { $0.leastVictimSurplus(for: surplus) } }
+
+    /// The cheap question: can no file of this level gain that is as large as this, or larger? Reads only as many of the
+    /// copies that may be given up as answer it.
+    private func isAtRest(_ level: inout Level, from size: Int64) async throws -> Bool {
+        let surplus = level.surplus
+        let lacking = ledger.decide { $0.lacking(level: surplus, size: size) }
+        if lacking.values.contains(0) { return false }
+        try await level.lists.load(lacking.keys.sorted(), page: 1) { lacking[$0] ?? 0 }
+        let givable = level.lists.bytes
+        if ledger.decide({ $0.atRest(level: surplus, smallest: size, givable: givable) }) { return true }
+        guard breaker.mayAdmit else {
+            breaker.wanted()
+            return true
+        }
+        return false
     }
 
     private struct PagePlan {
         var jobs: [CopyDispatcher.Job] = []
         /// Something could be done as soon as servers are less busy.
         var blocked = false
-        /// No larger file of this level can be placed.
+        /// No other file of this level can be placed.
         var skipRest = false
     }
 
@@ -206,20 +204,18 @@ actor Replicator: BackgroundLoop {
             switch placement {
             case .copy(let plan): page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
             case .makeRoom(let candidates):
-                if level.exchanges {
-                    do {
-                        if let plan = try await exchange(for: file, on: candidates, &level.lists) {
-                            page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
-                        }
-                    } catch {
-                        // What was decided before is not sent now, so it is not under way.
-                        let jobs = page.jobs
-                        ledger.decide { planner in for job in jobs { planner.failed(job.plan) } }
-                        throw error
+                do {
+                    if let plan = try await exchange(for: file, on: candidates, &level.lists) {
+                        page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
+                    } else if try await isAtRest(&level, from: file.size) {
+                        page.skipRest = true
+                        return page
                     }
-                } else if isTooLarge(file, for: level.receivers) {
-                    page.skipRest = true
-                    return page
+                } catch {
+                    // What was decided before is not sent now, so it is not under way.
+                    let jobs = page.jobs
+                    ledger.decide { planner in for job in jobs { planner.failed(job.plan) } }
+                    throw error
                 }
             case .wait: page.blocked = true
             case .capped: break
@@ -236,21 +232,17 @@ actor Replicator: BackgroundLoop {
             Dictionary(candidates.map { ($0, planner.bytesToFree(for: file, on: $0)) }) { first, _ in first }
         }
         try await lists.load(candidates) { lacking[$0] ?? 0 }
-        let richest = lists.lists
-        return ledger.decide { planner in
+        let (richest, mayAdmit) = (lists.lists, breaker.mayAdmit)
+        let plan = ledger.decide { planner in
             let plan = planner.makeRoom(for: file, on: candidates, richest: { richest[$0] ?? [] })
-            if let plan { planner.ordered(plan) }
+            if let plan, mayAdmit { planner.ordered(plan) }
             return plan
         }
-    }
-
-    /// Whether no server has room for a file of this size, even when all that is promised to it came to nothing.
-    private func isTooLarge(_ file: NeedyFile, for servers: [ServerName]) -> Bool {
-        ledger.decide { planner in
-            servers.compactMap { planner.server($0) }.allSatisfy { server in
-                min((file.surplus < 0 ? server.quota : server.brim) - server.used, server.diskFree) < file.size
-            }
+        guard plan == nil || mayAdmit else {
+            breaker.wanted()
+            return nil
         }
+        return plan
     }
 
     /// Gives up copies on servers that are filled beyond their brim; returns how many.
