@@ -108,6 +108,11 @@ actor Roster {
         return Peer(server: name, address: record.address)
     }
 
+    /// Where servers are reached. Throws as for one.
+    func peers(_ names: Set<ServerName>) throws -> [ServerName: Peer] {
+        Dictionary(try names.map { ($0, try peer($0)) }) { first, _ in first }
+    }
+
     /// The URL under which this server reaches a master; empty when it never spoke to this one (it then uses its own list).
     func masterURL(for name: ServerName) -> String {
         members[name]?.masterHost.map { "http://\($0)" } ?? ""
