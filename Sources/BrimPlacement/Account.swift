@@ -19,17 +19,17 @@ struct Account: Sendable {
     /// Of `granted`: bytes that the server stored, by the count of the first word of its that is known to show them.
     private var storedUnheard: [(count: Int64, bytes: Int64)] = []
     /// Copies under way to this server, and their bytes.
-    private(set) var receiving = 0
+    private(set) var receiving = Transfers()
     private(set) var receivingBytes: Int64 = 0
     /// Copies under way from this server.
-    var serving = 0
+    var serving = Transfers()
 
     init(_ server: ServerSnapshot) {
         self.server = server
     }
 
     /// Whether nothing is outstanding.
-    var isIdle: Bool { receiving == 0 && serving == 0 && granted == 0 && evicting.isEmpty }
+    var isIdle: Bool { receiving.isEmpty && serving.isEmpty && granted == 0 && evicting.isEmpty }
 
     // MARK: - Its word
 
@@ -109,7 +109,7 @@ struct Account: Sendable {
     mutating func promise(_ plan: CopyPlan) {
         promised += plan.file.size
         promisedNet += plan.netBytes
-        receiving += 1
+        receiving.begin(plan.file)
         receivingBytes += plan.file.size
         for victim in plan.victims { evict(victim) }
     }
@@ -123,7 +123,7 @@ struct Account: Sendable {
     }
 
     mutating func release(_ plan: CopyPlan) {
-        receiving -= 1
+        receiving.end(plan.file)
         receivingBytes -= plan.file.size
     }
 
@@ -158,6 +158,25 @@ struct Account: Sendable {
     var fill: Double {
         Double(server.used + promisedNet + settling + unseen) / Double(max(1, server.quota))
     }
+}
+
+/// Copies under way on one side of a server.
+struct Transfers: Sendable {
+    private var large = 0
+    private var small = 0
+
+    var isEmpty: Bool { large == 0 && small == 0 }
+
+    /// How much they are, where a large one counts `unit` and a small one 1.
+    func weight(_ unit: Int) -> Int { large * unit + small }
+
+    mutating func begin(_ file: NeedyFile) { if file.isSmall { small += 1 } else { large += 1 } }
+    mutating func end(_ file: NeedyFile) { if file.isSmall { small -= 1 } else { large -= 1 } }
+}
+
+extension NeedyFile {
+    /// Whether it is copied together with others.
+    var isSmall: Bool { size <= Limits.smallBlobBytes }
 }
 
 extension CopyPlan {

@@ -65,7 +65,7 @@ struct Ledger: Sendable {
         round.ordered[plan.file.blob, default: []].insert(plan.target)
         for victim in plan.victims { mark(victim, on: plan.target) }
         accounts[plan.target]?.promise(plan)
-        if let source = plan.sources.first { accounts[source]?.serving += 1 }
+        if let source = plan.sources.first { accounts[source]?.serving.begin(plan.file) }
     }
 
     mutating func acknowledged(_ plan: CopyPlan, usage: ServerUsage?) {
@@ -82,7 +82,7 @@ struct Ledger: Sendable {
         copies[plan.file.file] = nil
         if !copy.acknowledged { accounts[plan.target]?.keep(plan, settling: arrived) }
         accounts[plan.target]?.release(plan)
-        if let source = plan.sources.first { accounts[source]?.serving -= 1 }
+        if let source = plan.sources.first { accounts[source]?.serving.end(plan.file) }
     }
 
     /// What is under way to a server, by file.
