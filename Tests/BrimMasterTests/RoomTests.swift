@@ -48,7 +48,7 @@ import Testing
 
     private let fixture: Fixture
     private let disks = Disks()
-    private let ledger = Ledger(Planner(floor: 0))
+    private let ledger: Ledger
     private let room: RoomKeeper
     private let alpha: ServerName
 
@@ -57,6 +57,7 @@ import Testing
         alpha = try ServerName(validating: "alpha")
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (store, views, roster) = (fixture.store, fixture.views, fixture.roster)
+        ledger = fixture.ledger
         let giveUp = GiveUp(
             store: store, views: views,
             desk: OrderDesk(term: 1, roster: roster, ledger: ledger, slaves: disks), ledger: ledger, roster: roster,
@@ -65,8 +66,6 @@ import Testing
             store: store, roster: roster, ledger: ledger, giveUp: giveUp,
             versions: VersionWorker(store: store, views: views, changed: fixture.changed, logger: logger),
             slaves: disks, settings: LiveSettings(SwarmSettings()))
-        let servers = await roster.snapshots(headroom: .share(0))
-        ledger.decide { $0.update(servers: servers) }
     }
 
     /// Commits a file whose bytes are on alpha.
