@@ -142,7 +142,8 @@ extension MongoMetadataStore {
         for changes in changes.chunks(of: Self.chunk) {
             // One command for each server: to build and to read a condition and a pipeline for each file takes longer
             // than the update. A blob is never of two files, so that the two lists match in pairs.
-            for (server, changes) in Dictionary(grouping: changes, by: \.server) {
+            for server in changes.map(\.server).withoutRepeats {
+                let changes = changes.filter { $0.server == server }
                 _ = try await collections.files.updateMany(
                     [
                         "_id": ["$in": .array(changes.map { .id($0.file) })],
