@@ -129,16 +129,9 @@ extension MongoMetadataStore {
     private func add(_ changes: [ReplicaChange], to state: BSONValue, view: ServerView) async throws -> [Bool] {
         var answers: [Bool] = []
         for changes in changes.chunks(of: Self.chunk) {
-            // One command for each server: to build and to read a condition and a pipeline for each file takes longer
-            // than the update. A blob is never of two files, so that the two lists match in pairs.
-            for (server, changes) in Dictionary(grouping: changes, by: \.server) {
-                _ = try await collections.files.updateMany(
-                    [
-                        "_id": ["$in": .array(changes.map { .id($0.file) })],
-                        "blob": ["$in": .blobs(changes.map(\.blob))], "state": state,
-                    ], Pipelines.adding(server, view: view))
-            }
-            // It does not say for which the condition held.
+            _ = try await collections.files.bulkWrite(
+                changes.map { .updateOne(Self.unchanged($0, state), Pipelines.adding($0.server, view: view)) })
+            // A bulk does not say which of its conditions held.
             let filter: BSONDocument = ["blob": ["$in": .blobs(changes.map(\.blob))], "state": state]
             var holders: [BlobID: (file: FileID, servers: [ServerName])] = [:]
             for document in try await all(
