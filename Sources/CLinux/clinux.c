@@ -32,7 +32,11 @@ int brim_can_sync_file_system(int file) {
     return about.f_type == EXT4_SUPER_MAGIC || about.f_type == XFS_SUPER_MAGIC || about.f_type == BTRFS_SUPER_MAGIC;
 }
 
-int brim_sync_file_system(int file) { return syncfs(file); }
+int brim_sync_file_system(int file) {
+    if (syncfs(file) != 0) return -1;
+    // ext4 without a journal writes directories after it has had the disk empty its cache; this has it do so once more.
+    return fsync(file);
+}
 
 void brim_begin_writing(int file, long long offset, long long count) {
     (void)sync_file_range(file, offset, count, SYNC_FILE_RANGE_WRITE);
