@@ -61,11 +61,11 @@ enum Documents {
         return document
     }
 
-    static func tombstone(_ content: FileContent, of file: FileID, at: Timestamp) -> BSONDocument {
-        var document: BSONDocument = ["_id": .blob(content.blob)]
+    static func tombstone(_ blob: BlobID, on servers: [ServerName], of file: FileID, at: Timestamp) -> BSONDocument {
+        var document: BSONDocument = ["_id": .blob(blob)]
         document.append(time: at, as: "at")
         document.append("file", .id(file))
-        document.append("servers", .servers(content.replicas))
+        document.append("servers", .servers(servers))
         return document
     }
 

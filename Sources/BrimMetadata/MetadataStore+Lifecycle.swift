@@ -20,8 +20,9 @@ public protocol LifecycleStore: Sendable {
     func cancelForget(_ name: ServerName) async throws -> ServerRecord
 
     /// Takes a server off at most `limit` of the files that name it, fewest surplus first. Live files of which none of
-    /// `others` has a copy are left alone; with nil there are no such. What is in the trash and has no other copy is buried.
-    /// Returns of how many it was taken off.
+    /// `others` has a copy are left alone; with nil there are no such. What is in the trash and has no other copy is buried;
+    /// versions that wait in their files' documents (see `settleVersions`) get documents of their own first where they name
+    /// it. Returns of how many it was taken off; to be repeated until that is 0.
     func dropReplicas(of server: ServerName, keeping others: Set<ServerName>?, limit: Int, view: ServerView)
         async throws
         -> Int

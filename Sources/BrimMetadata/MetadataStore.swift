@@ -391,6 +391,9 @@ public protocol ReplicaStore: Sendable {
     /// The most surplus of a live file that a server holds; nil when it holds none.
     func maxSurplus(on server: ServerName) async throws -> Int?
 
+    /// What a server could give up.
+    func reclaimable(on server: ServerName) async throws -> Reclaimable
+
     /// Least and most surplus over readable live files; nil when there is none.
     func surplusBounds() async throws -> ClosedRange<Int>?
 
@@ -475,6 +478,29 @@ public struct SurplusHistogram: Sendable, Hashable {
         self.levels = levels
         self.unreachableFiles = unreachableFiles
         self.unreachableBytes = unreachableBytes
+    }
+}
+
+/// Bytes of copies on a server that may be given up. Of a file with k counted copies, of which some are beyond n, each
+/// holder's part is surplus / k: so the sum over the counted servers is what the spare copies take.
+public struct Reclaimable: Sendable, Hashable {
+    /// Of live files.
+    public var spare: Int64
+    /// Of removed files and old versions.
+    public var trash: Int64
+    public init(spare: Int64 = 0, trash: Int64 = 0) {
+        self.spare = spare
+        self.trash = trash
+    }
+
+    /// Adds copies on the server of files with this surplus and k, `bytes` in all.
+    package mutating func add(surplus: Int, k: Int, bytes: Int64) {
+        if Trash.isTrash(surplus: surplus) {
+            trash += bytes
+        } else if surplus > 0, k > 0 {
+            let (share, k) = (Int64(surplus), Int64(k))
+            spare += bytes / k * share + bytes % k * share / k
+        }
     }
 }
 

@@ -43,10 +43,17 @@ extension MongoMetadataStore {
     ) async throws -> Int {
         guard limit > 0 else { return 0 }
         return try await translatingErrors("forgetting the copies on '\(server)'") {
+            let waiting = try await all(
+                Self.waiting(naming: server), in: collections.files,
+                FindOptions(limit: limit, projection: ["_id": 1], hint: "former"))
+            if !waiting.isEmpty {
+                let files = try waiting.map { FileID(try $0.int64("_id")) }
+                _ = try await settleVersions(of: files, limit: limit, view: view)
+            }
             let next = try await all(
                 Self.droppable(of: server, keeping: others), in: collections.files,
                 FindOptions(
-                    sort: ["surplus": 1, "_id": 1], limit: limit, projection: ["surplus": 1], hint: "richest"))
+                    sort: ["surplus": 1, "_id": 1], limit: limit, projection: ["surplus": 1], hint: "copies"))
             guard !next.isEmpty else { return 0 }
             let chosen: BSONDocument = ["_id": ["$in": .array(next.compactMap { $0["_id"] })]]
             let (collections, now) = (collections, clock())
@@ -59,6 +66,11 @@ extension MongoMetadataStore {
                 return result.matched
             }
         }
+    }
+
+    /// Files with former versions that name the server.
+    static func waiting(naming server: ServerName) -> BSONDocument {
+        waiting(nil).merging(["former.replicas": .server(server)])
     }
 
     /// Files that name the server and can do without it. The second condition is an expression, so that it is the first

@@ -60,11 +60,12 @@ extension NamespaceTransaction {
         var buried = Purged()
         var tombstones: [BSONDocument] = []
         for document in documents.values {
-            let owner = document["of"] ?? document["_id"] ?? .null
+            let owner = FileID(try document.int64(document["of"] == nil ? "_id" : "of"))
             for version in [document] + Documents.formers(document) {
-                tombstones.append(try tombstone(version, of: owner))
+                let holders = try version.servers("replicas")
+                tombstones.append(Documents.tombstone(try version.blob("blob"), on: holders, of: owner, at: now))
                 buried.files += 1
-                buried.bytes += try version.int64("size") * Int64(try version.servers("replicas").count)
+                buried.bytes += try version.int64("size") * Int64(holders.count)
             }
         }
         try deletions.insertMany(tombstones)
@@ -78,14 +79,6 @@ extension NamespaceTransaction {
         ]
         let gone = try files.find(chosen.merging(emptied), FindOptions(projection: ["_id": 1]))
         _ = try bury(try gone.map { FileID(try $0.int64("_id")) })
-    }
-
-    private func tombstone(_ version: BSONDocument, of file: BSONValue) throws -> BSONDocument {
-        var document: BSONDocument = ["_id": .blob(try version.blob("blob"))]
-        document.append(time: now, as: "at")
-        document.append("file", file)
-        document.append("servers", .servers(try version.servers("replicas")))
-        return document
     }
 
     /// Gives up the last copies of what was discarded: each is deleted on condition that this is the last copy, so that an

@@ -68,7 +68,7 @@ struct NamespaceTransaction {
     /// Leaves tombstones for blobs that are removed or overwritten.
     func bury(_ entries: [Entry]) throws {
         let tombstones = entries.compactMap { entry in
-            entry.content.map { Documents.tombstone($0, of: entry.id, at: now) }
+            entry.content.map { Documents.tombstone($0.blob, on: $0.replicas, of: entry.id, at: now) }
         }
         try deletions.insertMany(tombstones)
     }

@@ -124,6 +124,18 @@ enum Pipelines {
         ["$sort": ["_id": 1]],
     ]
 
+    /// Bytes of the copies on a server that may be given up, by surplus and k, all trash as one: read from an index alone.
+    static func reclaimable(on server: ServerName) -> [BSONDocument] {
+        let isTrash: BSONValue = ["$gte": ["$surplus", .int(Trash.leastSurplus)]]
+        let key: BSONDocument = [
+            "surplus": ["$min": ["$surplus", .int(Trash.leastSurplus)]], "k": ["$cond": [isTrash, 0, "$k"]],
+        ]
+        return [
+            ["$match": ["replicas": .server(server), "surplus": ["$gt": 0]]],
+            ["$group": ["_id": .document(key), "bytes": ["$sum": "$size"]]],
+        ]
+    }
+
     /// Everything in the trash: read from an index alone.
     static let trash: BSONDocument = [
         "state": .document(Documents.discardedStates), "discarded.at": ["$gt": Documents.beginning],

@@ -73,8 +73,11 @@ enum Schema {
         IndexModel(
             ["readable": 1, "k": 1, "surplus": 1, "size": 1, "_id": 1], name: "neediest",
             partialFilterExpression: ["state": "live", "type": "file"]),
+        // Copies by surplus. What may be given up is added up from this index alone, so its filter, too, is about a field
+        // that is in it.
         IndexModel(
-            ["replicas": 1, "surplus": -1, "_id": -1], name: "richest", partialFilterExpression: ["type": "file"]),
+            ["replicas": 1, "surplus": -1, "_id": -1, "size": 1, "k": 1], name: "copies",
+            partialFilterExpression: ["replicas": ["$exists": true]]),
         // Reports are compared with metadata in the order of blobs.
         IndexModel(["replicas": 1, "blob": 1], name: "holders", partialFilterExpression: ["type": "file"]),
         // Least and most surplus and the histogram are read from this index alone. Its filter is about an indexed field:
@@ -94,6 +97,9 @@ enum Schema {
             ["state": 1, "discarded.at": 1, "k": 1, "size": 1], name: "trash",
             partialFilterExpression: ["discarded.at": ["$exists": true]]),
     ]
+
+    /// Those of `files` that others took the place of.
+    private static let formerIndexes: Set = ["richest"]
 
     // MARK: Validators
 
@@ -196,6 +202,7 @@ enum Schema {
             }
             try await database.collection(collection.name).createIndexes(collection.indexes)
         }
+        try await dropFormerIndexes(of: database.collection("files"))
         for view in views + [neediest] {
             if let options = options(view.name) {
                 if view.name != neediest.name, options["pipeline"] != .documents(view.pipeline) {
@@ -208,6 +215,20 @@ enum Schema {
             }
         }
     }
+
+    private static func dropFormerIndexes(of files: MongoCollection) async throws {
+        for index in try await files.listIndexes().compactMap({ $0["name"]?.stringValue })
+        where formerIndexes.contains(index) {
+            do {
+                try await files.dropIndex(index)
+            } catch let error as MongoError where error.code == indexNotFound {
+                // Another master was a moment ahead.
+                continue
+            }
+        }
+    }
+
+    private static let indexNotFound = 27
 
     static func renew(_ view: View, in database: MongoDatabase) async throws {
         try await database.collMod(

@@ -33,6 +33,11 @@ public enum Limits {
     public static let formerVersions = 200
     /// Items in one batch of orders to a slave.
     public static let orderBatch = 256
+    /// Bytes of the largest blob that is copied together with others.
+    public static let smallBlobBytes: Int64 = 64 * 1024
+    /// Blobs that one server asks another for at once, and their bytes together.
+    public static let copyBatchBlobs = 128
+    public static let copyBatchBytes: Int64 = 4 << 20
     /// Evictions that one copy may cost; a file that would need more waits.
     public static let victims = 10_000
     /// Bytes granted at a time to an upload of unknown length.

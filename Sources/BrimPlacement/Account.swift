@@ -12,22 +12,24 @@ struct Account: Sendable {
     var evictingBytes: Int64 = 0
     /// Bytes that came with no usage to show them, until the server's next word.
     var settling: Int64 = 0
-    /// Bytes of writes granted and not ended.
+    /// Bytes of writes granted, but for what the server's word is known to show, and what was given back.
     var granted: Int64 = 0
-    /// Bytes of writes that ended after the server's last word.
+    /// Bytes of writes that ended after the server's last word, and may or may not be in it.
     var ended: Int64 = 0
+    /// Of `granted`: bytes that the server stored, by the count of the first word of its that is known to show them.
+    private var storedUnheard: [(count: Int64, bytes: Int64)] = []
     /// Copies under way to this server, and their bytes.
-    private(set) var receiving = 0
+    private(set) var receiving = Transfers()
     private(set) var receivingBytes: Int64 = 0
     /// Copies under way from this server.
-    var serving = 0
+    var serving = Transfers()
 
     init(_ server: ServerSnapshot) {
         self.server = server
     }
 
     /// Whether nothing is outstanding.
-    var isIdle: Bool { receiving == 0 && serving == 0 && granted == 0 && evicting.isEmpty }
+    var isIdle: Bool { receiving.isEmpty && serving.isEmpty && granted == 0 && evicting.isEmpty }
 
     // MARK: - Its word
 
@@ -36,8 +38,7 @@ struct Account: Sendable {
         let known = server
         server = news
         guard !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount else {
-            settling = 0
-            ended = 0
+            settle(from: known)
             return
         }
         server.used = known.used
@@ -51,18 +52,45 @@ struct Account: Sendable {
     mutating func heard(_ usage: ServerUsage) -> Bool {
         guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return false }
         let before = roomToCome(below: server.quota)
+        let known = server
         server.used = usage.used
         server.writing = usage.writing
         server.diskFree = usage.diskFree
         server.usageBoot = usage.boot
         server.usageCount = usage.count
+        settle(from: known)
+        return roomToCome(below: server.quota) > before
+    }
+
+    /// What waited for a newer word than `known` is over.
+    private mutating func settle(from known: ServerSnapshot) {
         settling = 0
         ended = 0
-        return roomToCome(below: server.quota) > before
+        let shown = server.usageBoot == known.usageBoot ? server.usageCount : .max
+        granted -= storedUnheard.reduce(0) { $1.count <= shown ? $0 + $1.bytes : $0 }
+        storedUnheard.removeAll { $0.count <= shown }
+    }
+
+    /// Bytes of a granted write are stored, and in this word of the server, which another passed on; false when it may be
+    /// of an earlier start. While orders are not answered the word is not taken over: it may or may not show what they do.
+    mutating func stored(_ bytes: Int64, in usage: ServerUsage) -> Bool {
+        guard server.usageBoot.isEmpty || usage.boot == server.usageBoot else { return false }
+        if server.usageBoot.isEmpty || usage.count > server.usageCount {
+            guard promised == 0, evicting.isEmpty else {
+                storedUnheard.append((usage.count, bytes))
+                return true
+            }
+            _ = heard(usage)
+        }
+        granted -= bytes
+        return true
     }
 
     /// Whether the server's next word may show more room than is known of: what is held for a write may be stored already.
     var isUnsettled: Bool { unseen > 0 || settling > 0 }
+
+    /// Whether something that is over is held until the server's next word, which may show it already.
+    var awaitsWord: Bool { ended > 0 || settling > 0 || !storedUnheard.isEmpty }
 
     /// Bytes of granted writes that the server's word does not show. It shows how many bytes are reserved for writes, not
     /// for which: those of writes that were never granted a size, or long ago, hide as many of others. The slave itself
@@ -81,7 +109,7 @@ struct Account: Sendable {
     mutating func promise(_ plan: CopyPlan) {
         promised += plan.file.size
         promisedNet += plan.netBytes
-        receiving += 1
+        receiving.begin(plan.file)
         receivingBytes += plan.file.size
         for victim in plan.victims { evict(victim) }
     }
@@ -95,7 +123,7 @@ struct Account: Sendable {
     }
 
     mutating func release(_ plan: CopyPlan) {
-        receiving -= 1
+        receiving.end(plan.file)
         receivingBytes -= plan.file.size
     }
 
@@ -130,6 +158,25 @@ struct Account: Sendable {
     var fill: Double {
         Double(server.used + promisedNet + settling + unseen) / Double(max(1, server.quota))
     }
+}
+
+/// Copies under way on one side of a server.
+struct Transfers: Sendable {
+    private var large = 0
+    private var small = 0
+
+    var isEmpty: Bool { large == 0 && small == 0 }
+
+    /// How much they are, where a large one counts `unit` and a small one 1.
+    func weight(_ unit: Int) -> Int { large * unit + small }
+
+    mutating func begin(_ file: NeedyFile) { if file.isSmall { small += 1 } else { large += 1 } }
+    mutating func end(_ file: NeedyFile) { if file.isSmall { small -= 1 } else { large -= 1 } }
+}
+
+extension NeedyFile {
+    /// Whether it is copied together with others.
+    var isSmall: Bool { size <= Limits.smallBlobBytes }
 }
 
 extension CopyPlan {

@@ -20,7 +20,8 @@ struct Ledger: Sendable {
 
     private struct Grant: Sendable {
         let size: Int64
-        let servers: [ServerName]
+        /// Those that may not have stored it yet.
+        var servers: [ServerName]
         let until: ContinuousClock.Instant
     }
 
@@ -64,7 +65,7 @@ struct Ledger: Sendable {
         round.ordered[plan.file.blob, default: []].insert(plan.target)
         for victim in plan.victims { mark(victim, on: plan.target) }
         accounts[plan.target]?.promise(plan)
-        if let source = plan.sources.first { accounts[source]?.serving += 1 }
+        if let source = plan.sources.first { accounts[source]?.serving.begin(plan.file) }
     }
 
     mutating func acknowledged(_ plan: CopyPlan, usage: ServerUsage?) {
@@ -81,7 +82,7 @@ struct Ledger: Sendable {
         copies[plan.file.file] = nil
         if !copy.acknowledged { accounts[plan.target]?.keep(plan, settling: arrived) }
         accounts[plan.target]?.release(plan)
-        if let source = plan.sources.first { accounts[source]?.serving -= 1 }
+        if let source = plan.sources.first { accounts[source]?.serving.end(plan.file) }
     }
 
     /// What is under way to a server, by file.
@@ -157,18 +158,28 @@ struct Ledger: Sendable {
         for server in servers { accounts[server]?.granted += size }
     }
 
-    mutating func writeEnded(_ request: String) {
-        guard let grant = grants.removeValue(forKey: request) else { return }
+    mutating func writeStored(_ request: String, usages: [ServerName: ServerUsage]) {
+        guard let grant = grants[request] else { return }
+        var others: [ServerName] = []
         for server in grant.servers {
-            accounts[server]?.granted -= grant.size
-            accounts[server]?.ended += grant.size
+            if let usage = usages[server], accounts[server]?.stored(grant.size, in: usage) == true { continue }
+            others.append(server)
         }
+        grants[request]?.servers = others
+    }
+
+    mutating func writeEnded(_ request: String) {
+        guard let grant = grants[request] else { return }
+        writeRevoked(request)
+        for server in grant.servers { accounts[server]?.ended += grant.size }
+    }
+
+    mutating func writeRevoked(_ request: String) {
+        guard let grant = grants.removeValue(forKey: request) else { return }
+        for server in grant.servers { accounts[server]?.granted -= grant.size }
     }
 
     mutating func expireGrants(at now: ContinuousClock.Instant) {
-        for (request, grant) in grants where grant.until <= now {
-            grants[request] = nil
-            for server in grant.servers { accounts[server]?.granted -= grant.size }
-        }
+        for (request, grant) in grants where grant.until <= now { writeRevoked(request) }
     }
 }

@@ -36,6 +36,13 @@ extension Planner {
         return .makeRoom(open.sorted { promise($0) < promise($1) }.map(\.server.name))
     }
 
+    /// Whether a file that has to wait can be placed as soon as enough of the copies under way have ended.
+    public func waitsForCopies(_ file: NeedyFile) -> Bool {
+        ledger.copies[file.file] == nil && !ledger.isStale(file)
+            && file.replicas.contains { ledger.accounts[$0]?.server.readable == true }
+            && ledger.accounts.values.contains { $0.server.receives && mayHold(file, $0.server) }
+    }
+
     /// Bytes to be freed on a server before it can take one more copy of the file; 0 when there is room, `Int64.max` when
     /// it can never take one.
     public func bytesToFree(for file: NeedyFile, on server: ServerName) -> Int64 {
@@ -96,10 +103,13 @@ extension Planner {
     /// Readable holders with a free slot: those up first, then the least busy.
     private func sources(of file: NeedyFile) -> [ServerName] {
         func rank(_ account: Account) -> (Int, Int, Double, ServerName) {
-            (account.server.receives ? 0 : 1, account.serving, account.server.load.peak, account.server.name)
+            (
+                account.server.receives ? 0 : 1, account.serving.weight(limits.smallPerTransfer),
+                account.server.load.peak, account.server.name
+            )
         }
         return file.replicas.compactMap { ledger.accounts[$0] }
-            .filter { $0.server.readable && $0.serving < slots(limits.maxTransfersPerSource, for: file) }
+            .filter { $0.server.readable && hasSlot($0.serving, of: limits.maxTransfersPerSource, for: file) }
             .sorted { rank($0) < rank($1) }
             .map(\.server.name)
     }
@@ -120,13 +130,16 @@ extension Planner {
 
     /// Spare copies leave a quarter of the slots to files at risk: however much room a new server has for them, it does
     /// not keep others from being repaired.
-    private func slots(_ all: Int, for file: NeedyFile) -> Int { file.surplus < 0 ? all : max(1, all - all / 4) }
+    private func hasSlot(_ transfers: Transfers, of all: Int, for file: NeedyFile) -> Bool {
+        let slots = file.surplus < 0 ? all : max(1, all - all / 4)
+        return transfers.weight(limits.smallPerTransfer) < slots * limits.smallPerTransfer
+    }
 
     /// Whether the server is free to take one more copy now.
     private func accepts(_ file: NeedyFile, _ account: Account) -> Bool {
-        account.receiving < slots(limits.maxTransfersPerTarget, for: file)
-            && (account.receiving == 0
+        hasSlot(account.receiving, of: limits.maxTransfersPerTarget, for: file)
+            && (account.receiving.isEmpty
                 || account.receivingBytes + file.size <= limits.maxBytesInFlightPerTarget)
-            && (file.surplus < 0 || account.receiving == 0 || !isOverloaded(account.server))
+            && (file.surplus < 0 || account.receiving.isEmpty || !isOverloaded(account.server))
     }
 }

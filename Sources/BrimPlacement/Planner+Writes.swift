@@ -52,8 +52,17 @@ extension Planner {
         ledger.granted(request, size: size, on: servers, until: until)
     }
 
-    /// A write was committed or given back: its room is held on each target until that server's next word.
+    /// A write is stored on these servers, and in what each says it uses: no room is held there for it any more.
+    public mutating func writeStored(_ request: String, usages: [ServerName: ServerUsage]) {
+        ledger.writeStored(request, usages: usages)
+    }
+
+    /// A write was committed or given back. On targets that did not say that they stored it, its room is held until their
+    /// next word.
     public mutating func writeEnded(_ request: String) { ledger.writeEnded(request) }
+
+    /// The leave to write never reached the writer: nothing is held for it any more.
+    public mutating func writeRevoked(_ request: String) { ledger.writeRevoked(request) }
 
     /// Lets go of the room of writes that were granted too long ago.
     public mutating func expireGrants(at now: ContinuousClock.Instant) { ledger.expireGrants(at: now) }

@@ -36,6 +36,11 @@ public struct Planner: Sendable {
         servers.contains { ledger.accounts[$0]?.isUnsettled == true }
     }
 
+    /// Those of these servers for which something that is over is held until their next word, which may show it already.
+    public func awaitingWord(_ servers: [ServerName]) -> [ServerName] {
+        servers.filter { ledger.accounts[$0]?.awaitsWord == true }
+    }
+
     /// What is known of a server, with the latest usage heard.
     public func server(_ name: ServerName) -> ServerSnapshot? { ledger.accounts[name]?.server }
 
@@ -103,18 +108,26 @@ public struct Planner: Sendable {
 
     // MARK: - Rest
 
-    /// Whether nothing can be done for any file of this surplus.
+    /// Whether nothing can be done for any file of this surplus that is at least so large.
     ///
-    /// `smallest` is the size of the level's smallest file in bytes; `richestSurplus` the most surplus of any copy on each
-    /// server (absent: it holds none). False promises nothing; true stays so until one of these numbers changes.
-    public func atRest(level: Int, smallest: Int64, richestSurplus: [ServerName: Int]) -> Bool {
-        let least = leastVictimSurplus(for: level)
-        return ledger.accounts.values.allSatisfy { account in
-            let limit = limit(account.server, surplus: level, size: smallest)
-            guard account.server.receives, smallest <= limit else { return true }
-            if account.lacking(smallest, below: limit) == 0 { return false }
-            return richestSurplus[account.server.name].map { $0 < least } ?? true
+    /// `smallest` is the size of the level's smallest file in bytes; `givable` the bytes of the copies on each server that
+    /// have `leastVictimSurplus(for:)` or more (absent: none). False promises nothing; true stays so until one of these
+    /// numbers or a server's room changes.
+    public func atRest(level: Int, smallest: Int64, givable: [ServerName: Int64]) -> Bool {
+        ledger.accounts.values.allSatisfy { account in
+            guard let lacking = lacking(smallest, surplus: level, on: account) else { return true }
+            return lacking > givable[account.server.name, default: 0]
         }
+    }
+
+    /// Bytes to be freed on each server that could take a file of this surplus and size: 0 where there is room.
+    public func lacking(level: Int, size: Int64) -> [ServerName: Int64] {
+        ledger.accounts.compactMapValues { lacking(size, surplus: level, on: $0) }
+    }
+
+    private func lacking(_ size: Int64, surplus: Int, on account: Account) -> Int64? {
+        let limit = limit(account.server, surplus: surplus, size: size)
+        return account.server.receives && size <= limit ? account.lacking(size, below: limit) : nil
     }
 
     // MARK: - Shared rules

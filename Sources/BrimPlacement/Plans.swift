@@ -6,6 +6,8 @@ public struct PlannerLimits: Sendable, Hashable {
     public var maxTransfersPerTarget = 256
     /// Copies under way from one server; three quarters of these for files that are not at risk.
     public var maxTransfersPerSource = 64
+    /// Small files, of at most `Limits.smallBlobBytes`, travel many at once: so many copies of them count as one.
+    public var smallPerTransfer = 16
     /// Bytes under way to one server; one copy of any size is always allowed.
     public var maxBytesInFlightPerTarget: Int64 = 256 << 20
     /// A server with a busier peak (0–1) is taken last, and gets copies of files that are not at risk one at a time.

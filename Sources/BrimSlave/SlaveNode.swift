@@ -2,6 +2,7 @@ import BrimModel
 import BrimWire
 import Foundation
 import Logging
+import NIOCore
 import Synchronization
 
 /// What the parts of one slave share.
@@ -137,6 +138,26 @@ extension SlaveNode {
             try await catalog.insert(row, sums: incoming.sums.blocks)
         } catch {
             await unlink([blob: size])
+            throw error
+        }
+    }
+
+    /// Makes small blobs that are not here durable, all at once, and enters them as pending. Nothing remains of any when
+    /// this throws.
+    func enter(_ arrivals: [(bytes: ByteBuffer, pull: Order.Pull, reservation: Reservation)]) async throws {
+        guard !arrivals.isEmpty else { return }
+        try await store.install(arrivals.map { BlobStore.Arrival(blob: $0.pull.blob, bytes: $0.bytes) })
+        let now = Int64(Date().timeIntervalSince1970 * 1000)
+        let rows = arrivals.map { arrival in
+            arrival.reservation.store(arrival.pull.size)
+            return CatalogRow(
+                blob: arrival.pull.blob, state: .pending, label: arrival.pull.label, size: arrival.pull.size,
+                checksum: arrival.pull.checksum, created: now)
+        }
+        do {
+            try await catalog.insert(small: rows)
+        } catch {
+            await unlink(Dictionary(rows.map { ($0.blob, $0.size) }) { first, _ in first })
             throw error
         }
     }

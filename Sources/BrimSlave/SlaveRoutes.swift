@@ -17,6 +17,8 @@ struct SlaveRoutes: Sendable {
         router.put("/v1/blobs/:id") { try await uploads.put(try blob($1), $0, $1) }
         router.get("/v1/blobs/:id") { try await downloads.get(try blob($1), $0, $1) }
         router.head("/v1/blobs/:id") { try await downloads.get(try blob($1), $0, $1) }
+        let batchReads = BatchReads(node: node)
+        router.post("/v1/blobs/read") { try await batchReads.read($0, $1) }
         router.post("/v1/orders") { request, context in
             _ = try context.requireNode()
             let batch = try await request.decodeJSON(OrderBatch.self)

@@ -40,6 +40,10 @@ extension InMemoryMetadataStore {
     public func dropReplicas(
         of server: ServerName, keeping others: Set<ServerName>?, limit: Int, view: ServerView
     ) -> Int {
+        let waiting = (Array(records.values) + Array(trash.values)).filter { record in
+            record.former.contains { $0.content.replicas.contains(server) }
+        }
+        _ = settleVersions(of: waiting.map(\.entry.id).sorted(), limit: limit, view: view)
         let chosen =
             documents
             .filter { id, content in

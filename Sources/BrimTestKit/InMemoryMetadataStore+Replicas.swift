@@ -31,6 +31,17 @@ extension InMemoryMetadataStore {
         files.filter { $1.replicas.contains(server) }.map { $1.surplus }.max()
     }
 
+    public func reclaimable(on server: ServerName) -> Reclaimable {
+        struct Key: Hashable {
+            var surplus, k: Int
+        }
+        var bytes: [Key: Int64] = [:]
+        for (_, content) in documents where content.replicas.contains(server) {
+            bytes[Key(surplus: content.surplus, k: content.k), default: 0] += content.size
+        }
+        return bytes.reduce(into: Reclaimable()) { $0.add(surplus: $1.key.surplus, k: $1.key.k, bytes: $1.value) }
+    }
+
     public func surplusBounds() -> ClosedRange<Int>? {
         let surpluses = files.filter { $1.readable }.map { $1.surplus }
         guard let least = surpluses.min(), let most = surpluses.max() else { return nil }

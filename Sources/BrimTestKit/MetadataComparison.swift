@@ -372,6 +372,7 @@ public struct MetadataComparison {
                     "\(name) \($0.blob) \($0.surplus) \($0.size) \($0.replicas)"
                 }
                 lines += try await store.blobs(on: name, after: nil, through: nil, limit: 1000).map { "\($0.blob)" }
+                lines.append("\(try await store.reclaimable(on: name))")
                 lines += try await store.pendingDeletions(on: name, limit: 1000).map { "\($0)" }
             }
             lines.append("\(try await store.tombstoned(blobs).sorted())")

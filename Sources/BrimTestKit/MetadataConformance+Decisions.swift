@@ -77,6 +77,21 @@ extension MetadataConformance {
                 victim,
                 Victim(file: b.id, blob: blob, size: 10, surplus: 2, replicas: [f.alpha, f.bravo, f.charlie]))
         },
+        MetadataConformance("what a server could give up: its part of spare copies, and trash") { f in
+            try expectEqual(try await f.store.reclaimable(on: f.alpha), Reclaimable())
+            try await f.file("needed", size: 100, on: [f.alpha, f.bravo], n: 2)
+            try await f.file("risk", size: 100, on: [f.alpha], n: 3)
+            try await f.file("one too many", size: 7, on: [f.alpha, f.bravo], n: 1)
+            try await f.file("two too many", size: 10, on: [f.alpha, f.bravo, f.charlie], n: 1)
+            let removed = try await f.file("removed", size: 50, on: [f.alpha, f.charlie], n: 1)
+            _ = try await f.remove([removed])
+            _ = try await f.file("old", size: 30, on: [f.charlie], n: 1)
+            _ = try await f.file("old", size: 1, on: [f.bravo])
+            try await f.settle()
+            try expectEqual(try await f.store.reclaimable(on: f.alpha), Reclaimable(spare: 3 + 6, trash: 50))
+            try expectEqual(try await f.store.reclaimable(on: f.bravo), Reclaimable(spare: 3 + 6, trash: 0))
+            try expectEqual(try await f.store.reclaimable(on: f.charlie), Reclaimable(spare: 6, trash: 80))
+        },
         MetadataConformance("bounds and histogram: readable files, the others apart") { f in
             try expectEqual(try await f.store.surplusBounds(), nil)
             try expectEqual(try await f.store.histogram(), SurplusHistogram())

@@ -119,6 +119,35 @@ extension MetadataConformance {
             try expectEqual(
                 try await f.store.undelete(both.id, to: f.place("both"), view: f.view).content?.replicas, [f.bravo])
         },
+        MetadataConformance("versions just overwritten are taken off a forgotten server too") { f in
+            try await f.join(f.alpha)
+            // Of these one is lost with the server, one stays, and one never was there.
+            let (sole, both) = (try f.write("f", on: [f.alpha]), try f.write("f", on: [f.alpha, f.bravo]))
+            let other = try f.write("g", on: [f.bravo])
+            for write in [sole, both, try f.write("f", on: [f.bravo]), other, try f.write("g", on: [f.bravo])] {
+                _ = try await f.commit(write)
+            }
+            // A removed file's, and so many that it takes several calls.
+            let removed = try f.write("h", on: [f.alpha, f.bravo])
+            _ = try await f.commit(removed)
+            _ = try await f.remove([try await f.commit(f.write("h", on: [f.bravo]))[0].entry])
+            var many: [BlobID] = []
+            for i in 0..<3 {
+                let write = try f.write("many\(i)", on: [f.alpha, f.bravo])
+                many.append(write.blob)
+                _ = try await f.commit(write)
+                _ = try await f.commit(f.write("many\(i)", on: [f.bravo]))
+            }
+            try expectEqual(try await f.owner(both.blob)?.kind, .former)
+            while try await f.store.dropReplicas(of: f.alpha, keeping: [f.bravo], limit: 2, view: f.view) > 0 {}
+            try expectEqual(try await f.store.tombstoned([sole.blob, both.blob]), [sole.blob])
+            try expectEqual(try await f.owner(sole.blob), nil)
+            for blob in [both.blob, removed.blob] + many {
+                try expectEqual(try await f.owner(blob)?.kind, .old)
+                try expectEqual(try await f.owner(blob)?.content.replicas, [f.bravo])
+            }
+            try expectEqual(try await f.owner(other.blob)?.kind, .former, "it has nothing to do with that server")
+        },
         MetadataConformance("whoever names a forgotten server, no file does") { f in
             let file = try await f.file("f", on: [f.alpha, f.bravo])
             f.view.forgotten = [f.charlie, f.delta]

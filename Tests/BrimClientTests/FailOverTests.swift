@@ -10,7 +10,7 @@ import Testing
 @testable import BrimClient
 
 /// Reads from servers that fail, in turn: what is asked of whom, and what arrives.
-@Suite(.timeLimit(.minutes(1))) struct FailOverTests {
+@Suite(.timeLimit(.minutes(10))) struct FailOverTests {
     /// What a server of the swarm does with a request for the blob.
     enum Behaviour: Sendable {
         case serves

@@ -59,8 +59,9 @@ struct Leader {
             desk: OrderDesk(term: term, roster: roster, ledger: ledger, slaves: ObedientSlaves()), ledger: ledger,
             roster: roster, breaker: breaker, clock: clock, logger: logger)
         room = RoomKeeper(
-            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: ObedientSlaves(),
-            settings: settings, clock: clock)
+            store: store, roster: roster, ledger: ledger, giveUp: giveUp,
+            versions: VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger),
+            slaves: ObedientSlaves(), settings: settings, clock: clock)
         try await judge.begin()
     }
 

@@ -90,7 +90,7 @@ import Testing
         for others in [nil, Set([try ServerName(validating: "bravo")])] {
             let drop = try await files.explainFind(
                 MongoMetadataStore.droppable(of: alpha, keeping: others),
-                FindOptions(sort: ["surplus": 1, "_id": 1], limit: 500, hint: "richest"))
+                FindOptions(sort: ["surplus": 1, "_id": 1], limit: 500, hint: "copies"))
             // With a condition it reads those that do not meet it, too: at most all of one server, and in its order.
             let most = others == nil ? 500 : Self.files
             Plan(drop).expectIndexed("copies to be dropped", documents: most, keys: most + 100)
@@ -108,6 +108,10 @@ import Testing
         // A scan, but of an index alone.
         let histogram = Plan(try await store.collections.files.explainAggregate(Pipelines.histogram))
         histogram.expectIndexed("the histogram", documents: 0, keys: files + 10)
+        let reclaimable = Plan(
+            try await store.collections.files.explainAggregate(
+                Pipelines.reclaimable(on: try ServerName(validating: "alpha")), AggregateOptions(hint: "copies")))
+        reclaimable.expectIndexed("what a server could give up", documents: 0, keys: files + 10)
     }
 
     private static func names(_ store: MongoMetadataStore) async throws {
@@ -164,6 +168,10 @@ import Testing
         try await find(
             "waiting versions", MongoMetadataStore.waiting(nil), FindOptions(limit: 20, hint: "former"), documents: 20,
             keys: 25)
+        // It reads all that wait, at most those of the last moments.
+        try await find(
+            "waiting versions on a server", MongoMetadataStore.waiting(naming: try ServerName(validating: "delta")),
+            FindOptions(limit: 20, hint: "former"), documents: count, keys: count + 5)
         let blobs = try await files.find([:], FindOptions(limit: 20, projection: ["blob": 1])).toArray()
         let wanted: BSONValue = ["$in": .array(blobs.compactMap { $0["blob"] })]
         try await find(

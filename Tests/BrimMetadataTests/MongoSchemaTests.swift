@@ -111,6 +111,24 @@ import Testing
         }
     }
 
+    @Test func indexesThatOthersReplacedGo() async throws {
+        try await TestStore.withMongo { store in
+            let files = store.collections.files
+            try await files.createIndexes([
+                IndexModel(
+                    ["replicas": 1, "surplus": -1, "_id": -1], name: "richest",
+                    partialFilterExpression: ["type": "file"])
+            ])
+            func names() async throws -> [String] {
+                try await files.listIndexes().compactMap { $0["name"]?.stringValue }
+            }
+            #expect(try await names().contains("richest"))
+            for _ in 0..<2 { _ = try await store.prepare(passwordProof: "proof") }
+            #expect(try await !names().contains("richest"))
+            #expect(try await names().contains("copies"))
+        }
+    }
+
     @Test func viewsSayWhatTheStoreSays() async throws {
         try await TestStore.withMongo { store in
             let health = store.database.collection("health")

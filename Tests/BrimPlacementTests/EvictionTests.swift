@@ -77,15 +77,20 @@ import Testing
         let full = makePlanner(
             server("a", quota: 10, brim: 9, used: 9), server("b", quota: 10, brim: 9, used: 9),
             server("c", receives: false))
-        func atRest(_ level: Int, smallest: Int64 = 1, _ a: Int, _ b: Int) -> Bool {
-            full.atRest(level: level, smallest: smallest, richestSurplus: [name("a"): a, name("b"): b, name("c"): 99])
+        func atRest(_ level: Int, smallest: Int64 = 1, _ a: Int64, _ b: Int64) -> Bool {
+            full.atRest(level: level, smallest: smallest, givable: [name("a"): a, name("b"): b, name("c"): 99])
         }
-        #expect(atRest(0, 1, 1))
-        #expect(!atRest(0, 1, 2), "an exchange may be legal")
-        #expect(atRest(-1, smallest: 2, 0, 0), "the floor")
-        #expect(!atRest(-1, smallest: 2, 0, 1))
+        #expect(atRest(0, 0, 0))
+        #expect(!atRest(0, 0, 1), "an exchange may be legal")
+        #expect(atRest(0, smallest: 5, 4, 4), "what may go is too little for the smallest file")
+        #expect(!atRest(0, smallest: 5, 4, 5))
+        #expect(atRest(-1, smallest: 2, 0, 0))
+        #expect(!atRest(-1, smallest: 2, 0, 1), "with what is free it is enough")
         #expect(!atRest(-1, smallest: 1, 0, 0), "headroom is for files at risk")
-        #expect(atRest(0, smallest: 10, 9, 9), "larger than any brim")
-        #expect(full.atRest(level: 0, smallest: 1, richestSurplus: [:]))
+        #expect(atRest(0, smallest: 10, 99, 99), "larger than any brim")
+        #expect(full.atRest(level: 0, smallest: 1, givable: [:]))
+        #expect(full.lacking(level: 0, size: 4) == [name("a"): 4, name("b"): 4])
+        #expect(full.lacking(level: -1, size: 4) == [name("a"): 3, name("b"): 3])
+        #expect(full.lacking(level: 0, size: 10) == [:])
     }
 }

@@ -72,6 +72,7 @@ import Testing
         var limits = PlannerLimits()
         limits.maxTransfersPerTarget = 3
         limits.maxTransfersPerSource = 4
+        limits.smallPerTransfer = 1
         limits.maxBytesInFlightPerTarget = 10
         var planner = makePlanner(limits: limits, server("a", quota: 1000), server("b", quota: 1000))
         func order(_ id: Int64, size: Int64) throws {
@@ -107,6 +108,7 @@ import Testing
     @Test func sourcesHaveAFewSlots() throws {
         var limits = PlannerLimits()
         limits.maxTransfersPerSource = 1
+        limits.smallPerTransfer = 1
         var planner = makePlanner(limits: limits, server("a"), server("b"), server("c"))
         planner.ordered(try #require(planner.place(needy(1, on: "a")).plan))
         #expect(planner.place(needy(2, on: "a")) == .wait)
@@ -143,21 +145,25 @@ import Testing
         func order(_ file: NeedyFile) -> Bool {
             guard let plan = planner.place(file).plan else { return false }
             planner.ordered(plan)
-            sources[plan.sources[0], default: 0] += 1
-            targets[plan.target, default: 0] += 1
+            let weight = file.size > Limits.smallBlobBytes ? limits.smallPerTransfer : 1
+            sources[plan.sources[0], default: 0] += weight
+            targets[plan.target, default: 0] += weight
             return true
         }
-        for id in 1...3000 {
+        for id in 1...6000 {
             let holders = names.shuffled(using: &random).prefix(2)
             _ = order(
                 NeedyFile(
-                    file: FileID(Int64(id)), blob: blob(Int64(id)), size: 1,
-                    surplus: Int.random(in: 0...2, using: &random),
+                    file: FileID(Int64(id)), blob: blob(Int64(id)),
+                    size: id % 8 == 0 ? Limits.smallBlobBytes + 1 : 1, surplus: Int.random(in: 0...2, using: &random),
                     replicas: holders.map(name)))
         }
-        #expect(sources.values.allSatisfy { $0 <= limits.maxTransfersPerSource * 3 / 4 })
-        #expect(targets.values.allSatisfy { $0 <= limits.maxTransfersPerTarget * 3 / 4 })
-        #expect(sources.values.reduce(0, +) == 3 * limits.maxTransfersPerSource * 3 / 4, "no slot is left unused")
+        // The last one in may be a large one.
+        let slot = limits.smallPerTransfer
+        #expect(sources.values.allSatisfy { $0 < (limits.maxTransfersPerSource * 3 / 4 + 1) * slot })
+        #expect(targets.values.allSatisfy { $0 < (limits.maxTransfersPerTarget * 3 / 4 + 1) * slot })
+        #expect(
+            sources.values.allSatisfy { $0 >= limits.maxTransfersPerSource * 3 / 4 * slot }, "no slot is left unused")
         for (id, source) in names.enumerated() {
             #expect(order(needy(4000 + Int64(id), surplus: -1, on: source)))
         }
@@ -177,6 +183,7 @@ import Testing
     @Test func roomThatIsOnlyBusyIsWorthWaitingFor() throws {
         var limits = PlannerLimits()
         limits.maxTransfersPerTarget = 1
+        limits.smallPerTransfer = 1
         var planner = makePlanner(limits: limits, server("a"), server("b"), server("c", used: 100))
         planner.ordered(CopyPlan(file: needy(9, on: "a"), target: name("b"), sources: [name("a")]))
         #expect(planner.place(needy(1, on: "a")) == .wait)

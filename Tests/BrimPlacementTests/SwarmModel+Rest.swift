@@ -93,13 +93,14 @@ extension SwarmModel {
     /// Where the cheap question says rest, no legal step may be left.
     private mutating func checkAtRestAnswers() throws {
         let levels = Dictionary(grouping: neediest(), by: \.surplus)
-        var richestSurplus: [ServerName: Int] = [:]
-        for name in names {
-            richestSurplus[name] = files.values.filter { $0.replicas.contains(name) }.map(surplus).max()
-        }
         for (level, needy) in levels.sorted(by: { $0.key < $1.key }) {
             let smallest = needy.map(\.size).min() ?? 0
-            guard planner.atRest(level: level, smallest: smallest, richestSurplus: richestSurplus) else { continue }
+            let least = planner.leastVictimSurplus(for: level)
+            let givable = names.map { name in
+                (name, richest(on: name, minSurplus: least).reduce(0) { $0 + $1.size })
+            }
+            guard planner.atRest(level: level, smallest: smallest, givable: Dictionary(uniqueKeysWithValues: givable))
+            else { continue }
             count("level at rest")
             for file in needy.compactMap({ files[$0.file] }) {
                 if let server = names.first(where: { canCopy(file, to: $0) }) {

@@ -280,6 +280,7 @@ extension SwarmModel {
             return
         }
         var file = write.file
+        var usages: [ServerName: ServerUsage] = [:]
         for (target, disturbances) in zip(write.targets, write.disturbances) {
             guard let server = servers[target] else { continue }
             if server.used + file.size > server.quota {
@@ -295,8 +296,11 @@ extension SwarmModel {
             servers[target]?.blobs[file.blob] = file.size
             servers[target]?.count += 1
             file.replicas.insert(target)
+            usages[target] = servers[target].map(usage)
         }
         files[file.id] = file
+        if random.chance(30), let target = write.targets.first { hear(target) }
+        if random.chance(70) { planner.writeStored(write.request, usages: usages) }
         planner.writeEnded(write.request)
         count("written")
     }

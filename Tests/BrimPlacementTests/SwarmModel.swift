@@ -123,6 +123,7 @@ struct SwarmModel {
         limits.maxTransfersPerTarget = [256, 2][Int.random(in: 0..<2, using: &random)]
         limits.maxBytesInFlightPerTarget = [256 << 20, 12][Int.random(in: 0..<2, using: &random)]
         limits.maxTransfersPerSource = [64, 2][Int.random(in: 0..<2, using: &random)]
+        limits.smallPerTransfer = [16, 1][Int.random(in: 0..<2, using: &random)]
         mostFiles = Int.random(in: 3...30, using: &random)
         self.flaw = flaw
         planner = Planner(floor: flaw == .floor ? floor - 1 : floor, limits: limits)

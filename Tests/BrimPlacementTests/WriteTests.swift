@@ -86,6 +86,97 @@ import Testing
         #expect(fits(1) && !fits(2), "a write that grew beyond what was granted")
     }
 
+    /// Bytes that a write could still have, where 4 of the 10 are granted for one write.
+    private func room(after events: (inout Planner) -> Void) -> Int64? {
+        var planner = makePlanner(server("a", quota: 10))
+        planner.heard(usage(1, used: 0), from: name("a"))
+        planner.granted("w", size: 4, on: [name("a")], until: .now + .seconds(10))
+        events(&planner)
+        return (0...10).last { planner.roomForWrite(size: $0, copies: 1, n: 1).targets != nil }
+    }
+
+    @Test func whatIsStoredIsCountedOnceWhicheverComesFirst() {
+        let (stored, other) = ([name("a"): usage(3, used: 4)], usage(4, used: 5))
+        #expect(room { $0.heard(stored[name("a")] ?? other, from: name("a")) } == 2, "it might be another write's")
+        #expect(
+            room {
+                $0.heard(usage(3, used: 4), from: name("a"))
+                $0.writeStored("w", usages: stored)
+            } == 6, "the heartbeat first")
+        #expect(
+            room {
+                $0.writeStored("w", usages: stored)
+                $0.heard(usage(2, used: 4, writing: 4), from: name("a"))
+                $0.writeEnded("w")
+            } == 6, "the commit first, and an older heartbeat")
+        #expect(
+            room {
+                $0.heard(other, from: name("a"))
+                $0.writeStored("w", usages: stored)
+                $0.writeEnded("w")
+            } == 5, "another write was stored since")
+        #expect(
+            room {
+                $0.granted("v", size: 3, on: [name("a")], until: .now + .seconds(10))
+                $0.writeStored("w", usages: stored)
+                $0.writeStored("w", usages: stored)
+            } == 3, "only its own room is free again")
+    }
+
+    @Test func wordsOfAnEarlierStartSayNothing() {
+        #expect(
+            room {
+                $0.writeStored("w", usages: [name("a"): usage(9, used: 1, boot: "earlier")])
+                $0.writeEnded("w")
+            } == 6)
+        #expect(
+            room {
+                $0.writeStored("w", usages: [name("a"): usage(9, used: 4, boot: "earlier")])
+                $0.writeEnded("w")
+                $0.heard(usage(2, used: 4), from: name("a"))
+            } == 6)
+    }
+
+    /// The word that comes with a write may show what an order did, or not.
+    @Test func whileOrdersAreNotAnsweredAWriteWaitsForTheAnswer() {
+        let order = EvictionPlan(server: name("a"), victims: [victim(9, size: 2, surplus: 5, on: "a", "b")])
+        #expect(
+            room {
+                $0.heard(usage(2, used: 5), from: name("a"))
+                $0.ordered(order)
+                $0.writeStored("w", usages: [name("a"): usage(4, used: 7)])
+                $0.writeEnded("w")
+            } == 3, "what is deleted counts once")
+        #expect(
+            room {
+                $0.heard(usage(2, used: 5), from: name("a"))
+                $0.ordered(order)
+                $0.writeStored("w", usages: [name("a"): usage(4, used: 7)])
+                $0.writeEnded("w")
+                $0.acknowledged(order, usage: usage(4, used: 7))
+            } == 3)
+        #expect(
+            room {
+                $0.heard(usage(2, used: 5), from: name("a"))
+                $0.ordered(order)
+                $0.writeStored("w", usages: [name("a"): usage(4, used: 7)])
+                $0.acknowledged(order, usage: usage(3, used: 3))
+            } == 3, "the answer is older than what was stored")
+    }
+
+    @Test func whatIsRevokedIsFreeAtOnce() {
+        #expect(room { $0.writeEnded("w") } == 6, "perhaps it was stored")
+        #expect(room { $0.writeRevoked("w") } == 10)
+        var planner = makePlanner(server("a", quota: 10))
+        planner.heard(usage(1, used: 0), from: name("a"))
+        planner.granted("w", size: 4, on: [name("a")], until: .now + .seconds(10))
+        #expect(planner.awaitingWord([name("a")]) == [] && planner.isUnsettled([name("a")]))
+        planner.writeEnded("w")
+        #expect(planner.awaitingWord([name("a"), name("unknown")]) == [name("a")])
+        planner.heard(usage(1, used: 0), from: name("a"))
+        #expect(planner.awaitingWord([name("a")]) == [])
+    }
+
     @Test func grantedRoomIsHeldUntilItIsSeenOrExpires() {
         var planner = makePlanner(server("a", quota: 10))
         let start = ContinuousClock.now

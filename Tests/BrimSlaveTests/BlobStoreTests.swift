@@ -51,6 +51,41 @@ import Testing
         }
     }
 
+    @Test("Many at once, on disks that are synced as a whole and on others", arguments: [true, false])
+    func installsMany(together: Bool) async throws {
+        try await Disk.with(syncsTogether: together) { (disk: Disk) async throws in
+            let arrivals = (0..<300).map { index in
+                BlobStore.Arrival(
+                    blob: BlobIDs.shared.next(), bytes: ByteBuffer(bytes: bytes(index, seed: UInt64(index))))
+            }
+            try await disk.store.install(Array(arrivals.prefix(100)))
+            try await disk.store.install(Array(arrivals.dropFirst(100)))
+            for (index, arrival) in arrivals.enumerated() {
+                let there = try Data(contentsOf: URL(fileURLWithPath: disk.store.path(of: arrival.blob)))
+                #expect(there == Data(bytes(index, seed: UInt64(index))))
+            }
+            #expect(try disk.temporary.names("incoming").isEmpty)
+        }
+    }
+
+    @Test("Of many of which one cannot be placed none remains, and the disk takes no more", arguments: [true, false])
+    func installsAllOrNone(together: Bool) async throws {
+        try await Disk.with(syncsTogether: together) { (disk: Disk) async throws in
+            let arrivals = (0..<20).map { _ in
+                BlobStore.Arrival(blob: BlobIDs.shared.next(), bytes: ByteBuffer(bytes: [1, 2]))
+            }
+            // In the way of one of the files.
+            try FileManager.default.createDirectory(
+                atPath: disk.store.path(of: arrivals[7].blob), withIntermediateDirectories: true)
+            #expect(await failure { try await disk.store.install(arrivals) } == .io)
+            for (index, arrival) in arrivals.enumerated() where index != 7 {
+                #expect(try POSIX.status(disk.store.path(of: arrival.blob)) == nil)
+            }
+            #expect(try disk.temporary.names("incoming").isEmpty)
+            #expect(throws: BrimError.self) { try disk.health.check() }
+        }
+    }
+
     @Test func quarantineSparesANewerFile() async throws {
         try await Disk.with { (disk: Disk) async throws in
             let blob = try await disk.put([1, 2, 3])

@@ -85,15 +85,15 @@ struct Disk {
     let store: BlobStore
     let catalog: Catalog
 
-    init(_ temporary: TemporaryDirectory) throws {
+    init(_ temporary: TemporaryDirectory, syncsTogether: Bool = true) throws {
         self.temporary = temporary
         directory = try DataDirectory(path: temporary.path, name: nil)
-        store = BlobStore(directory: directory, io: io, health: health)
+        store = BlobStore(directory: directory, io: io, health: health, syncsTogether: syncsTogether)
         catalog = try Catalog(path: directory.catalog, health: health)
     }
 
-    static func with(_ body: (Disk) async throws -> Void) async throws {
-        let disk = try Disk(try TemporaryDirectory())
+    static func with(syncsTogether: Bool = true, _ body: (Disk) async throws -> Void) async throws {
+        let disk = try Disk(try TemporaryDirectory(), syncsTogether: syncsTogether)
         try disk.store.prepare()
         try await body(disk)
         try disk.catalog.close()

@@ -6,7 +6,7 @@ import NIOHTTP1
 import Testing
 
 /// Who may do what: every kind of token against every kind of route.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct AuthorizationTests {
     private static func routes(_ router: Router<BrimRequestContext>) {
         router.get("/open") { _, context in try jsonResponse([context.caller?.subject ?? "nobody"]) }

@@ -8,7 +8,7 @@ import NIOHTTP1
 import ServiceLifecycle
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct BrimServerTests {
     @Test func healthIsOpenEvenWithABadToken() async throws {
         try await withServer(routes: { _ in }) { _, port in

@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 
 /// What happens on a connection when client and server do not finish in step.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct ExchangeTests {
     /// `/count` reads all and answers its size, `/refuse` and `/redirect` answer without reading.
     private static func routes(_ router: Router<BrimRequestContext>, redirect: String = "/count") {

@@ -8,7 +8,7 @@ import Testing
 
 /// Requests that are not HTTP, or mean one thing to one reader and another to the next (request smuggling): refused with
 /// 400, the connection closed, and nothing after them on the connection is taken for a request.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct MalformedRequestTests {
     struct Sample: CustomTestStringConvertible {
         let testDescription: String

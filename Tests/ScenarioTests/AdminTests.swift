@@ -21,8 +21,8 @@ extension ScenarioTests {
         }
 
         private static let serverFields: Set = [
-            "name", "address", "state", "zone", "quota", "used", "free", "files", "maxSurplus", "load", "heartbeat",
-            "version", "fault", "drain", "heldBack",
+            "name", "address", "state", "zone", "quota", "used", "essential", "spare", "trash", "free", "files",
+            "maxSurplus", "load", "heartbeat", "version", "fault", "drain", "heldBack",
         ]
         private static let drainFields: Set = [
             "since", "state", "safeFiles", "safeBytes", "remainingFiles", "remainingBytes", "bytesPerSecond",

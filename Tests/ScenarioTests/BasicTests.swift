@@ -70,11 +70,13 @@ extension ScenarioTests {
                 let server = try #require(try status.objects("servers").first)
                 try server.expect([
                     "name": .string, "address": .string, "state": .string, "zone": .string, "quota": .int,
-                    "used": .int, "free": .int, "files": .int, "maxSurplus": .int, "load": .object,
+                    "used": .int, "essential": .int, "spare": .int, "trash": .int, "free": .int, "files": .int,
+                    "maxSurplus": .int, "load": .object,
                 ])
                 #expect(server.string("name") == "alpha" && server.string("state") == "up")
                 #expect(server.string("zone") == "cellar")
                 #expect(server.int("quota") == 1000 && server.int("used") == 10 && server.int("free") == 990)
+                #expect(server.int("essential") == 10 && server.int("spare") == 0 && server.int("trash") == 0)
                 #expect(server.int("files") == 1 && server.int("maxSurplus") == -2)
                 try server.object("load").expect([
                     "cpu": .number, "network": .number, "disk": .number, "transfers": .int,

@@ -61,6 +61,7 @@ extension ScenarioTests {
                 #expect(status.files == 0 && status.minSurplus == nil && status.surplus == [])
                 #expect(status.trash == StatusReply.Trash(files: 3, bytes: 2 * 90_000 + 70_000 * 2 + 10))
                 #expect(status.servers.allSatisfy { $0.maxSurplus == nil && $0.used == 160_005 })
+                #expect(status.servers.allSatisfy { $0.essential == 0 && $0.spare == 0 && $0.trash == 160_005 })
                 #expect(try await swarm.brim("df").text.contains("trash 320"))
                 let listed = try await Self.trash(swarm)
                 #expect(listed.map(\.path) == ["/d/e/g", "/d/f"])

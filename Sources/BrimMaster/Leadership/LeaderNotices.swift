@@ -36,6 +36,11 @@ final class LeaderNotices: BackgroundLoop {
         bell.ring()
     }
 
+    /// A write is stored on its targets, which say what they use: of use at once or not at all.
+    func stored(_ request: String, _ usages: [TargetUsage]) {
+        leader.leadership?.room.stored(request, usages)
+    }
+
     func run() async throws {
         while await bell.wait(atMost: .seconds(1)) {
             guard waiting.withLock({ !$0.isEmpty }) else { continue }

@@ -65,7 +65,7 @@ struct Leadership: Sendable {
             store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
             clock: clock, logger: logger)
         let replicator = Replicator(
-            store: store, roster: roster, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
+            store: store, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
             breaker: breaker, bell: changed, clock: clock, logger: logger)
         let reconciler = Reconciler(
             store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
@@ -88,9 +88,10 @@ struct Leadership: Sendable {
         forgetter = Forgetter(
             documents: documents, judge: judge, publisher: publisher, views: views, ledger: ledger, changed: changed,
             clock: clock, logger: logger)
+        let versions = VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let room = RoomKeeper(
-            store: store, roster: roster, ledger: ledger, giveUp: giveUp, slaves: slaves, settings: settings,
-            clock: clock)
+            store: store, roster: roster, ledger: ledger, giveUp: giveUp, versions: versions, slaves: slaves,
+            settings: settings, clock: clock)
         writes = WriteDesk(
             namespace: parts.namespace, store: store, roster: roster, room: room, keys: parts.keys, settings: settings,
             ids: parts.ids, clock: clock)
@@ -105,8 +106,7 @@ struct Leadership: Sendable {
             recounter, drains, replicator, judge, forgetter,
             DeletionWorker(
                 store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger),
-            VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger),
-            EventTrimmer(store: store, clock: clock, logger: logger),
+            versions, EventTrimmer(store: store, clock: clock, logger: logger),
         ]
         self.mandate = mandate
         self.judge = judge

@@ -14,6 +14,9 @@ struct CommitDesk: Sendable {
     /// ids.
     func commit(_ writes: [CommitRequest.Item]) async throws -> [CommitReply.Item] {
         let accepted = writes.map { write in Result { try accept(write) } }
+        for (write, accepted) in zip(writes, accepted) {
+            if let grant = try? accepted.get().grant { notices.stored(grant.request, write.usages ?? []) }
+        }
         let commits = accepted.compactMap { try? $0.get() }
         var outcomes = try await committer.commit(commits.map(\.commit))[...]
         return accepted.map { accepted in

@@ -110,12 +110,10 @@ struct CopyDispatcher: Sendable {
         var arrivals = Arrivals()
         var awaited: [CompletionsRequest.Item] = []
         var others: [BlobID] = []
-        for item in request.items where item.error == nil {
-            if await desk.awaits(item.blob, on: request.name, item.sequence, term: request.term) {
-                awaited.append(item)
-            } else {
-                others.append(item.blob)
-            }
+        let arrived = request.items.filter { $0.error == nil }
+        let isAwaited = await desk.awaits(arrived, on: request.name, term: request.term)
+        for (item, isAwaited) in zip(arrived, isAwaited) {
+            if isAwaited { awaited.append(item) } else { others.append(item.blob) }
         }
         if !awaited.isEmpty {
             let changes = awaited.map { ReplicaChange(file: $0.file, blob: $0.blob, server: request.name) }
@@ -137,8 +135,8 @@ struct CopyDispatcher: Sendable {
         do {
             let ready = try await strikeVictims(of: jobs, on: target)
             guard !ready.isEmpty else { return }
-            var drafts: [OrderDesk.Draft] = []
-            for job in ready { drafts.append(try await draft(job)) }
+            let peers = await roster.peers(Set(ready.flatMap(\.plan.sources)))
+            let drafts = try ready.map { try draft($0, peers) }
             let receipt = try await desk.send(drafts, to: target)
             for (job, sequence) in zip(ready, receipt.sequences) {
                 if let error = receipt.refused[sequence] {
@@ -203,16 +201,13 @@ struct CopyDispatcher: Sendable {
         return whole
     }
 
-    private func draft(_ job: Job) async throws -> OrderDesk.Draft {
+    private func draft(_ job: Job, _ peers: [ServerName: Peer]) throws -> OrderDesk.Draft {
         guard let content = job.entry.content else { throw BrimError(.internal, "a copy of something that is no file") }
-        var sources: [Peer] = []
-        // One that was forgotten since is no reason to keep the others' orders back.
-        for source in job.plan.sources { if let peer = try? await roster.peer(source) { sources.append(peer) } }
         return OrderDesk.Draft(
             evict: job.plan.victims.map(\.blob),
             pull: Order.Pull(
                 blob: content.blob, size: content.size, checksum: content.checksum,
-                label: try BlobLabel(entry: job.entry), sources: sources))
+                label: try BlobLabel(entry: job.entry), sources: job.plan.sources.compactMap { peers[$0] }))
     }
 }
 

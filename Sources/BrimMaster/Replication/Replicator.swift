@@ -15,32 +15,37 @@ actor Replicator: BackgroundLoop {
 
     /// Files read at a time.
     static let page = 500
-    /// Files looked at in one pass; the next pass goes on from there.
+    /// Files looked at in one pass, and how long one that orders copies may take; the next pass goes on from there.
     static let budget = 20_000
+    static let patience = Duration.seconds(2)
     /// A pass is made this often even when nothing is known to have changed.
     static let idle = Duration.seconds(30)
     /// While something could not be done at once, it is tried again this soon.
     static let retry = Duration.seconds(1)
+    /// While all who could help the files looked at are busy, the next page is looked at this often.
+    static let glance = Duration.milliseconds(200)
 
-    private let store: any MetadataStore
-    private let roster: Roster
-    private let ledger: Ledger
-    private let dispatcher: CopyDispatcher
-    private let giveUp: GiveUp
-    private let settings: LiveSettings
-    private let breaker: EvictionGuard
+    let store: any MetadataStore
+    let ledger: Ledger
+    let dispatcher: CopyDispatcher
+    let giveUp: GiveUp
+    let settings: LiveSettings
+    let breaker: EvictionGuard
     private let bell: Bell
     private let clock: any BrimClock
     private let logger: Logger
     private var position: NeedyPosition?
+    /// The first file of the last pass that began there.
+    private var first: FileID?
+    /// How long this pass has waited for servers that are busy.
+    private var waited = Duration.zero
     private var restful = false
 
     init(
-        store: any MetadataStore, roster: Roster, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
+        store: any MetadataStore, ledger: Ledger, dispatcher: CopyDispatcher, giveUp: GiveUp,
         settings: LiveSettings, breaker: EvictionGuard, bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
-        self.roster = roster
         self.ledger = ledger
         self.dispatcher = dispatcher
         self.giveUp = giveUp
@@ -73,7 +78,7 @@ actor Replicator: BackgroundLoop {
                 note(outcome, wait)
                 // A pass that found nothing is not repeated for some time, however often something changes.
                 if outcome != .more {
-                    let cost = clock.now - began
+                    let cost = clock.now - began - waited
                     if cost > .milliseconds(20) { try await clock.sleep(for: min(cost * 2, .seconds(5))) }
                 }
             } catch {
@@ -102,198 +107,99 @@ actor Replicator: BackgroundLoop {
     }
 
     private func pass() async throws -> Outcome {
-        let start = position
-        let now = clock.now
+        let began = clock.now
+        waited = .zero
         ledger.decide { planner in
-            planner.expireGrants(at: now)
+            planner.expireGrants(at: began)
             planner.forgetRound()
         }
         var ordered = try await restoreHeadroom()
+        try await turnBack()
+        let start = position
         var looked = 0
         var blocked = false
         var level: Level?
-        while looked < Self.budget, !Task.isShuttingDownGracefully {
-            let brims = ledger.decide { $0.countedBrims }
-            let files = try await store.neediest(
-                after: position, limit: Self.page, brims: brims, maxCopies: settings.maxCopies)
-            guard let first = files.first, let firstSurplus = first.content?.surplus else {
+        while looked < Self.budget, ordered == 0 || clock.now - began < Self.patience, !Task.isShuttingDownGracefully {
+            let files = try await neediest(after: position, limit: Self.page)
+            let surplus = files.first?.content?.surplus
+            if var current = level, current.surplus != surplus {
+                level = nil
+                if !current.waiting.isEmpty {
+                    ordered += try await serve(&current, downTo: 0, within: Self.retry)
+                    blocked = true
+                    // The page is not new any more.
+                    continue
+                }
+            }
+            guard let first = files.first, let surplus else {
                 position = nil
                 // All was seen only if this pass began at the first file.
                 if ordered > 0 { return .more }
                 return blocked ? .blocked : start == nil ? .rest : .more
             }
-            if level?.surplus != firstSurplus {
-                let next = try await open(firstSurplus)
-                guard !isAtRest(next, smallest: first.content?.size ?? 0) else {
-                    position = NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max))
+            if position == nil { self.first = first.id }
+            if level == nil {
+                var next = Level(surplus, store: store, least: least(for: surplus))
+                guard try await !isAtRest(&next, from: first.content?.size ?? 0) else {
+                    position = NeedyPosition(surplus: surplus, size: .max, file: FileID(.max))
                     continue
                 }
                 level = next
             }
             guard var current = level else { continue }
-            let sameLevel = files.prefix { $0.content?.surplus == firstSurplus }
+            let sameLevel = files.prefix { $0.content?.surplus == surplus }
             let result = try await plan(Array(sameLevel), &current)
-            level = current
             looked += sameLevel.count
-            ordered += result.jobs.count
             blocked = blocked || result.blocked
             position =
                 result.skipRest
-                ? NeedyPosition(surplus: firstSurplus, size: .max, file: FileID(.max)) : sameLevel.last?.needyPosition
-            if !result.jobs.isEmpty {
-                worker.begins("orders \(result.jobs.count) copies of files with surplus \(firstSurplus)")
-            }
-            await dispatcher.dispatch(result.jobs)
-            worker.did(result.jobs.count)
+                ? NeedyPosition(surplus: surplus, size: .max, file: FileID(.max)) : sameLevel.last?.needyPosition
+            ordered += await order(result, in: &current)
+            ordered += try await serve(&current, downTo: Self.page / 4, within: Self.glance)
+            level = current
         }
         return .more
     }
 
-    /// What is known of one level of surplus during a pass.
-    private struct Level {
-        var surplus: Int
-        /// Servers that take copies.
-        var receivers: [ServerName]
-        /// The most surplus of a copy on each of them.
-        var richestSurplus: [ServerName: Int]
-        /// Whether some copy may be given up for a file of this level.
-        var exchanges: Bool
-        var lists: RichestLists
+    private func neediest(after position: NeedyPosition?, limit: Int) async throws -> [Entry] {
+        let brims = ledger.decide { $0.countedBrims }
+        return try await store.neediest(after: position, limit: limit, brims: brims, maxCopies: settings.maxCopies)
     }
 
-    private func open(_ surplus: Int) async throws -> Level {
-        let receivers = await roster.records.filter(\.isReceiving).map(\.name)
-        let least = ledger.decide { $0.leastVictimSurplus(for: surplus) }
-        var tops: [ServerName: Int] = [:]
-        for server in receivers {
-            tops[server] = try await store.richest(on: server, minSurplus: least, limit: 1).first?.surplus
+    /// A file that is needier than where the last pass stopped, and was not there when it began, comes first.
+    private func turnBack() async throws {
+        guard let stopped = position, let neediest = try await neediest(after: nil, limit: 1).first,
+            let surplus = neediest.content?.surplus, surplus < stopped.surplus, neediest.id != first
+        else { return }
+        position = nil
+    }
+
+    /// Orders what was planned, and keeps what waits, as much as may be; answers how many copies were ordered.
+    private func order(_ page: PagePlan, in level: inout Level) async -> Int {
+        level.waiting += page.waiting.prefix(Self.page - min(Self.page, level.waiting.count))
+        guard !page.jobs.isEmpty else { return 0 }
+        worker.begins("orders \(page.jobs.count) copies of files with surplus \(level.surplus)")
+        await dispatcher.dispatch(page.jobs)
+        worker.did(page.jobs.count)
+        return page.jobs.count
+    }
+
+    /// Places files that wait for others' copies to end, as these end, until no more than `most` are left or the time is
+    /// over. Thus each file is read once, however little can be under way at a time. Answers how many copies were ordered.
+    private func serve(_ level: inout Level, downTo most: Int, within limit: Duration) async throws -> Int {
+        let began = clock.now
+        var ordered = 0
+        while level.waiting.count > most, clock.now - began < limit {
+            worker.waits(for: "servers that are busy", atMost: limit)
+            let asleep = clock.now
+            let goesOn = await bell.wait(atMost: limit - (asleep - began))
+            waited += clock.now - asleep
+            guard goesOn else { break }
+            let files = level.waiting
+            level.waiting = []
+            let page = try await plan(files, &level)
+            ordered += await order(page, in: &level)
         }
-        if !tops.isEmpty, !breaker.mayAdmit { breaker.wanted() }
-        return Level(
-            surplus: surplus, receivers: receivers, richestSurplus: tops, exchanges: !tops.isEmpty && breaker.mayAdmit,
-            lists: RichestLists(store: store, minSurplus: least))
-    }
-
-    /// The cheap question: can no file of this level gain at all?
-    private func isAtRest(_ level: Level, smallest: Int64) -> Bool {
-        ledger.decide { $0.atRest(level: level.surplus, smallest: smallest, richestSurplus: level.richestSurplus) }
-    }
-
-    private struct PagePlan {
-        var jobs: [CopyDispatcher.Job] = []
-        /// Something could be done as soon as servers are less busy.
-        var blocked = false
-        /// No larger file of this level can be placed.
-        var skipRest = false
-    }
-
-    /// Decides about files of one level, the smallest first.
-    private func plan(_ files: [Entry], _ level: inout Level) async throws -> PagePlan {
-        var page = PagePlan()
-        for entry in files {
-            guard let file = NeedyFile(entry), !dispatcher.isResting(entry.id) else {
-                page.blocked = true
-                continue
-            }
-            let k = entry.content?.k
-            let placement = ledger.decide { planner -> Placement in
-                // A file that the recount has not come to yet is left alone.
-                guard file.replicas.count(where: { planner.server($0)?.counted == true }) == k else { return .wait }
-                let placement = planner.place(file)
-                if case .copy(let plan) = placement { planner.ordered(plan) }
-                return placement
-            }
-            switch placement {
-            case .copy(let plan): page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
-            case .makeRoom(let candidates):
-                if level.exchanges {
-                    do {
-                        if let plan = try await exchange(for: file, on: candidates, &level.lists) {
-                            page.jobs.append(CopyDispatcher.Job(plan: plan, entry: entry))
-                        }
-                    } catch {
-                        // What was decided before is not sent now, so it is not under way.
-                        let jobs = page.jobs
-                        ledger.decide { planner in for job in jobs { planner.failed(job.plan) } }
-                        throw error
-                    }
-                } else if isTooLarge(file, for: level.receivers) {
-                    page.skipRest = true
-                    return page
-                }
-            case .wait: page.blocked = true
-            case .capped: break
-            }
-        }
-        return page
-    }
-
-    /// A copy into room that is made by giving up copies of richer files.
-    private func exchange(
-        for file: NeedyFile, on candidates: [ServerName], _ lists: inout RichestLists
-    ) async throws -> CopyPlan? {
-        let lacking = ledger.decide { planner in
-            Dictionary(candidates.map { ($0, planner.bytesToFree(for: file, on: $0)) }) { first, _ in first }
-        }
-        try await lists.load(candidates) { lacking[$0] ?? 0 }
-        let richest = lists.lists
-        return ledger.decide { planner in
-            let plan = planner.makeRoom(for: file, on: candidates, richest: { richest[$0] ?? [] })
-            if let plan { planner.ordered(plan) }
-            return plan
-        }
-    }
-
-    /// Whether no server has room for a file of this size, even when all that is promised to it came to nothing.
-    private func isTooLarge(_ file: NeedyFile, for servers: [ServerName]) -> Bool {
-        ledger.decide { planner in
-            servers.compactMap { planner.server($0) }.allSatisfy { server in
-                min((file.surplus < 0 ? server.quota : server.brim) - server.used, server.diskFree) < file.size
-            }
-        }
-    }
-
-    /// Gives up copies on servers that are filled beyond their brim; returns how many.
-    private func restoreHeadroom() async throws -> Int {
-        var count = 0
-        for server in ledger.decide({ $0.aboveBrim }) {
-            if !breaker.mayAdmit {
-                breaker.wanted()
-                break
-            }
-            let least = ledger.decide { $0.headroomVictimSurplus(on: server) }
-            let above = ledger.decide { planner in
-                let known = planner.server(server)
-                let (used, brim, quota) = (known?.used ?? 0, known?.brim ?? 0, known?.quota ?? 0)
-                return "\(server) used \(used) bytes, above its brim of \(brim) (quota \(quota))"
-            }
-            let richest = try await store.richest(on: server, minSurplus: least, limit: RichestLists.firstPage)
-            let plan = ledger.decide { planner in
-                let plan = planner.restoreHeadroom(on: server, richest: richest)
-                if let plan { planner.ordered(plan) }
-                return plan
-            }
-            guard let plan, !plan.victims.isEmpty else { continue }
-            worker.begins("restores the headroom of \(server)")
-            _ = try await giveUp.carryOut(plan, minSurplus: least, reason: above)
-            count += plan.victims.count
-        }
-        return count
-    }
-}
-
-extension Entry {
-    var needyPosition: NeedyPosition? {
-        content.map { NeedyPosition(surplus: $0.surplus, size: $0.size, file: id) }
-    }
-}
-
-extension NeedyFile {
-    /// The planner's view of a file; nil for anything else.
-    init?(_ entry: Entry) {
-        guard let content = entry.content else { return nil }
-        self.init(
-            file: entry.id, blob: content.blob, size: content.size, surplus: content.surplus, replicas: content.replicas
-        )
+        return ordered
     }
 }

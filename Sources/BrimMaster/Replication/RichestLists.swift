@@ -9,6 +9,8 @@ struct RichestLists: Sendable {
     private let store: any MetadataStore
     private let minSurplus: Int
     private(set) var lists: [ServerName: [Victim]] = [:]
+    /// Bytes of each list.
+    private(set) var bytes: [ServerName: Int64] = [:]
     private var limits: [ServerName: Int] = [:]
 
     init(store: any MetadataStore, minSurplus: Int) {
@@ -16,22 +18,25 @@ struct RichestLists: Sendable {
         self.minSurplus = minSurplus
     }
 
-    /// Reads what is missing so that every server's list frees `bytes(server)`, or holds all there is up to
-    /// `Limits.victims`.
-    mutating func load(_ servers: [ServerName], bytes: (ServerName) -> Int64) async throws {
+    /// Reads what is missing so that every server's list frees `bytes(server)` and has `page` copies to choose from, or
+    /// holds all there is up to `Limits.victims`.
+    mutating func load(
+        _ servers: some Sequence<ServerName>, page: Int = Self.firstPage, bytes needed: (ServerName) -> Int64
+    ) async throws {
         for server in servers {
-            let needed = bytes(server)
-            while true {
-                let limit = limits[server]
-                let list = lists[server] ?? []
-                if let limit {
-                    let exhausted = list.count < limit || limit >= Limits.victims
-                    if exhausted || list.reduce(0, { $0 + $1.size }) >= needed { break }
-                }
-                let next = limit == nil ? Self.firstPage : Limits.victims
-                lists[server] = try await store.richest(on: server, minSurplus: minSurplus, limit: next)
-                limits[server] = next
+            while !suffices(server, page, bytes: needed(server)) {
+                let limit = limits[server].map { $0 < Self.firstPage ? Self.firstPage : Limits.victims } ?? page
+                let list = try await store.richest(on: server, minSurplus: minSurplus, limit: limit)
+                lists[server] = list
+                bytes[server] = list.reduce(0) { $0 + $1.size }
+                limits[server] = limit
             }
         }
+    }
+
+    private func suffices(_ server: ServerName, _ page: Int, bytes needed: Int64) -> Bool {
+        guard let limit = limits[server] else { return false }
+        let isAll = lists[server, default: []].count < limit || limit >= Limits.victims
+        return isAll || (limit >= page && bytes[server, default: 0] >= needed)
     }
 }

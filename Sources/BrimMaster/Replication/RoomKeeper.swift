@@ -20,9 +20,24 @@ struct RoomKeeper: Sendable {
     let roster: Roster
     let ledger: Ledger
     let giveUp: GiveUp
+    let versions: VersionWorker
     let slaves: any SlaveLink
     let settings: LiveSettings
     var clock: any BrimClock = SystemClock()
+
+    /// A write that needs room.
+    private struct Need {
+        var request: String
+        var size: Int64
+        var copies: Int
+        var n: Int
+        var near: Set<ServerName>
+        var avoid: Set<ServerName>
+        /// Whether what is over and still held has been looked into.
+        var hasHeard = false
+        /// Whether servers were asked what they use since no room was found.
+        var hasAsked = false
+    }
 
     /// Targets for a write of `size` bytes with room on each; `request` names it until it ends. Throws `.full`,
     /// `.unavailable`.
@@ -35,25 +50,18 @@ struct RoomKeeper: Sendable {
                 .unavailable, "no server is up with a disk that takes writes",
                 advice: "Start a slave, or wait until one has joined; brim servers shows failing disks")
         }
-        let copies = min(settings.writeCopies, n, up.count)
         let near = Set(up.filter { $0.address.hasPrefix("\(writerHost ?? "?"):") }.map(\.name))
-        for attempt in 0..<Self.attempts {
-            switch decide(request, size, copies, n, near, avoid, richest: [:]) {
+        var need = Need(
+            request: request, size: size, copies: min(settings.writeCopies, n, up.count), n: n, near: near,
+            avoid: avoid)
+        for _ in 0..<Self.attempts {
+            switch try await look(for: &need) {
             case .targets(let targets):
-                if let peers = try await open(targets, for: request, size: size) { return peers }
-            case .tooFewServers(let available):
-                throw Self.tooFew(available, copies)
+                if let peers = try await open(targets, for: need) { return peers }
+            case .tooFewServers(let available): throw Self.tooFew(available, need.copies)
             case .full(let shortage):
-                let least = ledger.decide { $0.leastVictimSurplus(for: -n) }
-                let richest = try await richest(on: shortage.candidates, minSurplus: least, size: size)
-                switch decide(request, size, copies, n, near, avoid, richest: richest) {
-                case .targets(let targets):
-                    if let peers = try await open(targets, for: request, size: size) { return peers }
-                case .tooFewServers(let available): throw Self.tooFew(available, copies)
-                case .full(let shortage):
-                    guard await mayFindRoom(on: shortage.candidates, isFirstLook: attempt == 0) else {
-                        throw await full(size, shortage)
-                    }
+                guard try await mayFindRoom(on: shortage.candidates, for: &need) else {
+                    throw await full(size, shortage)
                 }
             }
         }
@@ -62,15 +70,42 @@ struct RoomKeeper: Sendable {
             retryable: true)
     }
 
-    /// Whether another look may find room: the servers that lack the least are asked what they use now, since a write may
-    /// have been cut off after their last word, or stored and not entered yet.
-    private func mayFindRoom(on servers: [ServerName], isFirstLook: Bool) async -> Bool {
-        let servers = servers.prefix(Self.asked)
-        let isUnsettled = ledger.decide { $0.isUnsettled(Array(servers)) }
-        guard isFirstLook || isUnsettled else { return false }
-        if !isFirstLook { try? await clock.sleep(for: Self.pause) }
+    /// Free room first, then such as can be made; nothing is given up for bytes that are only counted twice.
+    private func look(for need: inout Need) async throws -> WritePlacement {
+        var placement = decide(need, richest: [:])
+        guard case .full(var shortage) = placement else { return placement }
+        let candidates = shortage.candidates
+        let awaited = ledger.decide { $0.awaitingWord(candidates) }
+        if !need.hasHeard, !awaited.isEmpty {
+            need.hasHeard = true
+            await ask(awaited)
+            placement = decide(need, richest: [:])
+            guard case .full(let rest) = placement else { return placement }
+            shortage = rest
+        }
+        let n = need.n
+        let least = ledger.decide { $0.leastVictimSurplus(for: -n) }
+        let richest = try await richest(on: shortage.candidates, minSurplus: least, size: need.size)
+        return decide(need, richest: richest)
+    }
+
+    /// Whether another look may find room. Versions just overwritten become trash first. Then the servers that lack the
+    /// least are asked what they use now, since a write may have been cut off after their last word, or be about to be
+    /// entered.
+    private func mayFindRoom(on servers: [ServerName], for need: inout Need) async throws -> Bool {
+        if try await versions.settle() > 0 { return true }
+        let isUnsettled = ledger.decide { $0.isUnsettled(Array(servers.prefix(Self.asked))) }
+        guard !need.hasAsked || isUnsettled else { return false }
+        if need.hasAsked { try? await clock.sleep(for: Self.pause) }
+        need.hasAsked = true
+        await ask(servers)
+        return true
+    }
+
+    /// Has the first of these servers say what they use.
+    private func ask(_ servers: [ServerName]) async {
         await withTaskGroup(of: Void.self) { group in
-            for server in servers {
+            for server in servers.prefix(Self.asked) {
                 group.addTask {
                     guard let peer = try? await roster.peer(server), let usage = try? await slaves.usage(peer) else {
                         return
@@ -80,7 +115,12 @@ struct RoomKeeper: Sendable {
                 }
             }
         }
-        return true
+    }
+
+    /// A write is stored on all its targets; what each uses shows it.
+    func stored(_ request: String, _ usages: [TargetUsage]) {
+        let usages = Dictionary(usages.map { ($0.server, $0.usage) }) { first, _ in first }
+        ledger.decide { $0.writeStored(request, usages: usages) }
     }
 
     /// A write ended, well or not: the room held for it is free for others once its targets say what they use.
@@ -90,6 +130,7 @@ struct RoomKeeper: Sendable {
 
     /// Makes room on one server for a write under way there. Throws `.full`.
     func makeRoom(bytes: Int64, on server: ServerName) async throws {
+        var hasSettled = false
         for _ in 0..<Self.attempts {
             let least = ledger.decide { $0.leastVictimSurplus(for: -1) }
             let richest = try await richest(on: [server], minSurplus: least, size: bytes)[server] ?? []
@@ -98,16 +139,18 @@ struct RoomKeeper: Sendable {
                 if let plan { planner.ordered(plan) }
                 return plan
             }
-            guard let plan else {
+            if let plan {
+                let reason = "room for a write under way that lacks \(bytes) bytes"
+                if try await giveUp.carryOut(plan, minSurplus: least, reason: reason, forWrite: true) { return }
+                continue
+            }
+            // What settled none may have come too late for versions that somebody else has just settled.
+            guard try await versions.settle() > 0 || !hasSettled else {
                 throw BrimError(
                     .full, "\(server) lacks \(ByteCount.format(bytes)) and no copy there may be given up",
                     advice: Self.howToGetRoom)
             }
-            if try await giveUp.carryOut(
-                plan, minSurplus: least, reason: "room for a write under way that lacks \(bytes) bytes", forWrite: true)
-            {
-                return
-            }
+            hasSettled = true
         }
         throw BrimError(.conflict, "room on \(server) was taken by others again and again", advice: "Try again")
     }
@@ -117,20 +160,19 @@ struct RoomKeeper: Sendable {
     static let howToGetRoom = "Add a server, raise a quota (brim server quota), remove files, or lower n of some files"
 
     /// Decides and, when it can be done, holds the room.
-    private func decide(
-        _ request: String, _ size: Int64, _ copies: Int, _ n: Int, _ near: Set<ServerName>, _ avoid: Set<ServerName>,
-        richest: [ServerName: [Victim]]
-    ) -> WritePlacement {
+    private func decide(_ need: Need, richest: [ServerName: [Victim]]) -> WritePlacement {
         let now = clock.now
         return ledger.decide { planner in
             planner.expireGrants(at: now)
             let placement = planner.roomForWrite(
-                size: size, copies: copies, n: n, near: near, excluding: avoid, richest: { richest[$0] ?? [] })
+                size: need.size, copies: need.copies, n: need.n, near: need.near, excluding: need.avoid,
+                richest: { richest[$0] ?? [] })
             if case .targets(let targets) = placement {
                 for target in targets where !target.victims.isEmpty {
                     planner.ordered(EvictionPlan(server: target.server, victims: target.victims))
                 }
-                planner.granted(request, size: size, on: targets.map(\.server), until: now + Self.grantLifetime)
+                planner.granted(
+                    need.request, size: need.size, on: targets.map(\.server), until: now + Self.grantLifetime)
             }
             return placement
         }
@@ -138,14 +180,14 @@ struct RoomKeeper: Sendable {
 
     /// Gives up what is in the way on targets whose room is held; nil when copies there changed meanwhile. Unless the
     /// targets are ready, the room is no longer held.
-    private func open(_ targets: [WriteTarget], for request: String, size: Int64) async throws -> [Peer]? {
+    private func open(_ targets: [WriteTarget], for need: Need) async throws -> [Peer]? {
         do {
-            if try await makeRoom(targets, for: size) { return try await peers(targets) }
+            if try await makeRoom(targets, for: need.size) { return try await peers(targets) }
         } catch {
-            ended(request)
+            ledger.decide { $0.writeRevoked(need.request) }
             throw error
         }
-        ended(request)
+        ledger.decide { $0.writeRevoked(need.request) }
         return nil
     }
 

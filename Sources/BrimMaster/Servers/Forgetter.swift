@@ -111,10 +111,6 @@ actor Forgetter: BackgroundLoop {
     /// when there are any, it throws `.conflict` and the server is no longer forgotten. Others that had copies of them are gone
     /// since this began, or they were written to it meanwhile.
     private func drop(_ name: ServerName, sparesLast: Bool) async throws {
-        // Versions that were just overwritten name it in their files' documents, where only the live ones are looked at.
-        // Others join meanwhile where much is written, so this does not go on until there are none.
-        while try await store.settleVersions(of: nil, limit: Self.range, view: try await views.current()) >= Self.range
-        {}
         while try await store.dropReplicas(
             of: name, keeping: sparesLast ? await roster.readable(besides: name) : nil, limit: Self.range,
             view: try await views.current()) > 0

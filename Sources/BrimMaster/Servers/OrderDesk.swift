@@ -91,10 +91,10 @@ actor OrderDesk {
         return try await gate.exclusively(body)
     }
 
-    /// Whether an order of this leader to pull the blob stands: its completion was not entered yet, and the blob was not
-    /// given up there since. A completion that comes again, or late, says nothing of what the slave has now.
-    func awaits(_ blob: BlobID, on server: ServerName, _ sequence: Int64, term: Int64) -> Bool {
-        term == self.term && pulls[server]?[blob] == sequence
+    /// Whether an order of this leader to pull each of these blobs stands: its completion was not entered yet, and the
+    /// blob was not given up there since. A completion that comes again, or late, says nothing of what the slave has now.
+    func awaits(_ items: [CompletionsRequest.Item], on server: ServerName, term: Int64) -> [Bool] {
+        items.map { term == self.term && pulls[server]?[$0.blob] == $0.sequence }
     }
 
     /// What slaves said of pulls of these blobs before now is void.

@@ -143,6 +143,11 @@ actor Roster {
         return Peer(server: name, address: record.address)
     }
 
+    /// Where these servers are reached, without those that were forgotten.
+    func peers(_ names: Set<ServerName>) -> [ServerName: Peer] {
+        Dictionary(names.compactMap { name in (try? peer(name)).map { (name, $0) } }) { first, _ in first }
+    }
+
     /// The URL under which this server reaches a master; empty when it never spoke to this one (it then uses its own list).
     func masterURL(for name: ServerName) -> String {
         members[name]?.masterHost.map { "http://\($0)" } ?? ""

@@ -3,8 +3,8 @@ import BrimModel
 import BrimPlacement
 import BrimWire
 
-/// Answers `brim status`. Sums per surplus are counted when asked for, but at most one count runs at a time and a slow
-/// one is not repeated for twenty times as long as it took; its age is told.
+/// Answers `brim status`. Sums per surplus and per server are counted when asked for, but at most one count runs at a time
+/// and a slow one is not repeated for twenty times as long as it took; its age is told.
 actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
@@ -21,6 +21,7 @@ actor StatusService {
     private struct Sums: Sendable {
         var histogram: SurplusHistogram
         var trash: TrashTotals
+        var reclaimable: [ServerName: Reclaimable]
     }
 
     init(
@@ -54,14 +55,15 @@ actor StatusService {
             unreachable: histogram.unreachableFiles,
             trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: masters.leader,
             masters: masters.all, copying: now.copying, atRest: now.atRest, ageSeconds: age,
-            servers: try await servers(),
-            warnings: await warnings())
+            servers: try await servers(sums), warnings: await warnings())
     }
 
-    func servers() async throws -> [ServerStatus] {
+    func servers() async throws -> [ServerStatus] { try await servers(try await sums().0) }
+
+    private func servers(_ sums: Sums) async throws -> [ServerStatus] {
         var all: [ServerStatus] = []
         let heldBack = await heldBack()
-        for record in await roster.records { all.append(try await status(of: record, heldBack)) }
+        for record in await roster.records { all.append(try await status(of: record, sums, heldBack)) }
         return all
     }
 
@@ -69,13 +71,20 @@ actor StatusService {
         guard let record = await roster.record(name) else {
             throw BrimError(.notFound, "there is no server named \(name)", advice: "brim servers lists them")
         }
-        return try await status(of: record, await heldBack())
+        return try await status(of: record, try await sums().0, await heldBack())
     }
 
-    private func status(of record: ServerRecord, _ heldBack: Set<ServerName>) async throws -> ServerStatus {
+    private func status(
+        of record: ServerRecord, _ sums: Sums, _ heldBack: Set<ServerName>
+    ) async throws -> ServerStatus {
+        // The sums may be older than what the server said.
+        let (used, sums) = (record.usage.used, sums.reclaimable[record.name] ?? Reclaimable())
+        let trash = min(used, sums.trash)
+        let spare = min(used - trash, sums.spare)
         return ServerStatus(
             name: record.name, address: record.address, state: record.shownState, zone: record.zone,
-            quota: record.quota, used: record.usage.used, free: record.free, files: record.usage.files,
+            quota: record.quota, used: used, essential: used - spare - trash, spare: spare, trash: trash,
+            free: record.free, files: record.usage.files,
             maxSurplus: try await store.maxSurplus(on: record.name),
             load: record.load, heartbeat: record.heartbeat, version: record.version,
             fault: await roster.fault(record.name)?.reason, drain: await drains.status(of: record),
@@ -95,7 +104,11 @@ actor StatusService {
                 return (cached.sums, age.inSeconds)
             }
         }
-        let sums = Sums(histogram: try await store.histogram(), trash: try await store.trashTotals(nil))
+        var sums = Sums(
+            histogram: try await store.histogram(), trash: try await store.trashTotals(nil), reclaimable: [:])
+        for record in await roster.records {
+            sums.reclaimable[record.name] = try await store.reclaimable(on: record.name)
+        }
         cached = (sums, now, clock.now - now)
         return (sums, 0)
     }

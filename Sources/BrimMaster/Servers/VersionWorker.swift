@@ -45,14 +45,14 @@ actor VersionWorker: BackgroundLoop {
     }
 
     private func settleAll() async throws {
-        var settled = 0
-        while !Task.isShuttingDownGracefully {
-            let count = try await store.settleVersions(
-                of: nil, limit: Self.batch, view: try await views.current())
-            settled += count
-            worker.did(count)
-            if count == 0 { break }
-        }
-        if settled > 0 { changed.ring() }
+        while !Task.isShuttingDownGracefully, try await settle() > 0 {}
+    }
+
+    /// Gives some of those that wait documents of their own, and returns how many: also for those who need their room now.
+    func settle() async throws -> Int {
+        let count = try await store.settleVersions(of: nil, limit: Self.batch, view: try await views.current())
+        worker.did(count)
+        if count > 0 { changed.ring() }
+        return count
     }
 }

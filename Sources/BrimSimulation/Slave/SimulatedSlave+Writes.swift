@@ -16,12 +16,12 @@ extension SimulatedSlave {
             throw BrimError(.conflict, "the blob is being received already")
         }
         defer { receiving.release(grant.blob) }
-        let made = try await receive(grant, hop: 0, content)
-        return try await commit(grant, token: token, content, made: made)
+        let targets = try await receive(grant, hop: 0, content)
+        return try await commit(grant, token: token, content, targets)
     }
 
-    /// As `PUT` on a later target: the servers on which the blob is durable then.
-    func putOn(_ grant: WriteGrant, hop: Int, _ content: Content) async throws -> [ServerName] {
+    /// As `PUT` on a later target: the servers on which the blob is durable then, and what they use.
+    func putOn(_ grant: WriteGrant, hop: Int, _ content: Content) async throws -> [TargetUsage] {
         guard receiving.tryAcquire(grant.blob) else {
             throw BrimError(.conflict, "the blob is being received already")
         }
@@ -29,7 +29,7 @@ extension SimulatedSlave {
         return try await receive(grant, hop: hop, content)
     }
 
-    private func receive(_ grant: WriteGrant, hop: Int, _ content: Content) async throws -> [ServerName] {
+    private func receive(_ grant: WriteGrant, hop: Int, _ content: Content) async throws -> [TargetUsage] {
         guard grant.targets[hop].server == name else { throw BrimError(.denied, "the token is for another server") }
         try checkWritable()
         let isKnown = disk.state.value.rows[grant.blob] != nil
@@ -51,14 +51,15 @@ extension SimulatedSlave {
             throw error
         }
         do {
-            return [name] + (try await following)
+            let usage = quota.usage()
+            return [TargetUsage(server: name, usage: usage)] + (try await following)
         } catch {
             if !isKnown { try await remove([grant.blob], onlyPending: true) }
             throw error
         }
     }
 
-    private func forward(_ grant: WriteGrant, hop: Int, _ content: Content) async throws -> [ServerName] {
+    private func forward(_ grant: WriteGrant, hop: Int, _ content: Content) async throws -> [TargetUsage] {
         guard hop < grant.targets.count else { return [] }
         let next = grant.targets[hop].server
         do {
@@ -74,9 +75,10 @@ extension SimulatedSlave {
 
     /// Asks the master to enter the blob, until it says what came of it or patience ends.
     private func commit(
-        _ grant: WriteGrant, token: String, _ content: Content, made: [ServerName]
+        _ grant: WriteGrant, token: String, _ content: Content, _ targets: [TargetUsage]
     ) async throws -> WriteReply {
-        let write = CommitRequest.Item(token: token, size: content.size, checksum: content.checksum, made: made)
+        let write = CommitRequest.Item(
+            token: token, size: content.size, checksum: content.checksum, made: targets.map(\.server), usages: targets)
         let request = CommitRequest(name: name, id: disk.state.value.id, writes: [write])
         let deadline = world.scheduler.now + Self.commitPatience.microseconds
         while true {

@@ -176,6 +176,10 @@ extension SimulatedStore {
         try await call("maxSurplus") { $0.maxSurplus(on: server) }
     }
 
+    func reclaimable(on server: ServerName) async throws -> Reclaimable {
+        try await call("reclaimable") { $0.reclaimable(on: server) }
+    }
+
     func surplusBounds() async throws -> ClosedRange<Int>? { try await call("bounds") { $0.surplusBounds() } }
 
     func histogram() async throws -> SurplusHistogram { try await call("histogram") { $0.histogram() } }

@@ -32,6 +32,13 @@ final class Catalog: Sendable {
         try await committer.commit { try row.insert(into: $0, sums: sums) }
     }
 
+    /// Enters small blobs, all or none: each has one block at most, so that its sum is the blob's.
+    func insert(small rows: [CatalogRow]) async throws {
+        try await committer.commit { database in
+            for row in rows { try row.insert(into: database, sums: row.size > 0 ? [row.checksum.crc32c] : []) }
+        }
+    }
+
     /// Marks blobs as confirmed, with what metadata says of them where it is told. Answers those that are not here.
     func confirm(_ items: [(blob: BlobID, label: BlobLabel?)]) async throws -> [BlobID] {
         guard !items.isEmpty else { return [] }
@@ -116,6 +123,21 @@ final class Catalog: Sendable {
         }
     }
 
+    /// Size and sum of those of these that are on the list.
+    func facts(_ blobs: [BlobID]) async throws -> [BlobID: SmallBlobs.Facts] {
+        try await pool.read { database in
+            let statement = try database.cachedStatement(sql: "SELECT size, checksum FROM blobs WHERE blob = ?")
+            var facts: [BlobID: SmallBlobs.Facts] = [:]
+            for blob in blobs {
+                guard let row = try Row.fetchOne(statement, arguments: [Data(blob.bytes)]),
+                    let sum = UInt32(exactly: row["checksum"] as Int64)
+                else { continue }
+                facts[blob] = SmallBlobs.Facts(size: row["size"], checksum: Checksum(crc32c: sum))
+            }
+            return facts
+        }
+    }
+
     /// Up to `limit` rows in order of their ids, after one of them.
     func page(after: BlobID?, limit: Int) async throws -> [CatalogRow] {
         try await pool.read { database in
@@ -179,10 +201,8 @@ final class Catalog: Sendable {
                     sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('term', ?)", arguments: [term])
             }
             try database.execute(sql: "DELETE FROM orders WHERE sequence < ?", arguments: [oldest])
-            for sequence in sequences {
-                try database.execute(
-                    sql: "INSERT OR IGNORE INTO orders (sequence) VALUES (?)", arguments: [sequence])
-            }
+            let remember = try database.cachedStatement(sql: "INSERT OR IGNORE INTO orders (sequence) VALUES (?)")
+            for sequence in sequences { try remember.execute(arguments: [sequence]) }
             return try Self.remove(blobs, from: database)
         }
         small.forget(removed.keys)

@@ -9,10 +9,14 @@ final class BlobStore: Sendable {
     let directory: DataDirectory
     let io: BlockingIO
     let health: DiskHealth
+    /// Makes many small blobs durable at once; nil where each must be synced by itself.
+    let fileSystem: FileSystemSync?
     /// Directories below `blobs/` that are known to be durable.
     private let durable = Mutex(DirectorySet())
 
-    init(directory: DataDirectory, io: BlockingIO, health: DiskHealth) {
+    /// Blocks. `syncsTogether` is false where each blob shall be synced by itself on any disk.
+    init(directory: DataDirectory, io: BlockingIO, health: DiskHealth, syncsTogether: Bool = true) {
+        fileSystem = syncsTogether ? FileSystemSync(directory: directory.path, health: health) : nil
         self.directory = directory
         self.io = io
         self.health = health
@@ -76,8 +80,12 @@ final class BlobStore: Sendable {
 
     /// The start of a write. Nothing touches the disk yet.
     func receive(_ blob: BlobID) -> IncomingBlob {
-        let random = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-        return IncomingBlob(store: self, blob: blob, path: "\(directory.incoming)/\(blob).\(random)")
+        IncomingBlob(store: self, blob: blob, path: temporaryPath(of: blob))
+    }
+
+    /// A new name in `incoming/`.
+    func temporaryPath(of blob: BlobID) -> String {
+        "\(directory.incoming)/\(blob).\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
     }
 
     /// Gives a synced file its place, durably. Blocks. Throws `.io`, `.full`, and where it must be `new` `.exists` when
@@ -102,6 +110,24 @@ final class BlobStore: Sendable {
         try POSIX.makeDirectory(path)
         try POSIX.syncDirectory(parent)
         durable.withLock { $0.insert(digits) }
+    }
+
+    /// Makes the directories of blobs where they are not known to be durable; answers which these are, by their digits.
+    func makeDirectories(for arrivals: [Arrival]) throws -> Set<String> {
+        var made: Set<String> = []
+        for arrival in arrivals {
+            let digits = String(arrival.blob.description.suffix(4))
+            let outer = String(digits.prefix(2))
+            for (name, path) in [(outer, outer), (digits, "\(outer)/\(digits.suffix(2))")]
+            where durable.withLock({ !$0.contains(name) }) && made.insert(name).inserted {
+                try POSIX.makeDirectory("\(directory.blobs)/\(path)")
+            }
+        }
+        return made
+    }
+
+    func noteDurable(_ directories: Set<String>) {
+        durable.withLock { durable in for digits in directories { durable.insert(digits) } }
     }
 
     /// The first `count` bytes of a blob if the kernel has them in memory. Never waits for the disk.

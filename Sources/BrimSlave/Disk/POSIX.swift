@@ -1,4 +1,5 @@
 import BrimModel
+import CLinux
 import Foundation
 import NIOCore
 
@@ -72,6 +73,11 @@ enum POSIX {
     static func sync(_ file: File) throws {
         // Never retried, not even after EINTR: the kernel may have dropped the pages it could not write.
         if fsync(file.descriptor) != 0 { throw failure("fsync", file.path) }
+    }
+
+    /// Makes all that was done on the file system of an open file durable. Not retried either.
+    static func syncFileSystem(_ file: File) throws {
+        if brim_sync_file_system(file.descriptor) != 0 { throw failure("sync the file system of", file.path) }
     }
 
     static func syncDirectory(_ path: String) throws { try sync(try open(path, O_RDONLY | O_DIRECTORY)) }

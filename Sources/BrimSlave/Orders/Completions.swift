@@ -27,10 +27,16 @@ final class Completions: BackgroundLoop {
     init(node: SlaveNode) { self.node = node }
 
     func add(_ job: PullJob, error: BrimError?, badSources: [ServerName]) {
+        add([(job, error)], badSources: badSources)
+    }
+
+    func add(_ ended: [(job: PullJob, error: BrimError?)], badSources: [ServerName] = []) {
         state.withLock { state in
-            state.waiting[Key(term: job.term, leader: job.leader), default: []]
-                .append(job.completion(error, badSources: badSources))
-            state.blobs[job.pull.blob, default: 0] += 1
+            for (job, error) in ended {
+                state.waiting[Key(term: job.term, leader: job.leader), default: []]
+                    .append(job.completion(error, badSources: badSources))
+                state.blobs[job.pull.blob, default: 0] += 1
+            }
         }
         signal.raise()
     }

@@ -63,6 +63,7 @@ final class OrderDesk: Sendable {
         var lastEviction: [BlobID: Int64] = [:]
         for order in orders { for blob in order.evict { lastEviction[blob] = order.sequence } }
         let known = try await node.catalog.known(orders.compactMap(\.pull?.blob))
+        var jobs: [PullJob] = []
         for order in orders {
             guard let pull = order.pull else { continue }
             do {
@@ -71,7 +72,7 @@ final class OrderDesk: Sendable {
                 }
                 try node.health.check()
                 let reservation = try node.quota.reserve(known[pull.blob] == nil ? pull.size : 0, for: .pull)
-                pulls.add(
+                jobs.append(
                     PullJob(
                         term: batch.term, leader: batch.leader, sequence: order.sequence, pull: pull,
                         reservation: reservation))
@@ -82,6 +83,8 @@ final class OrderDesk: Sendable {
                 book.withLock { $0.refuse(order.sequence, error) }
             }
         }
+        // All at once, so that small ones are pulled together.
+        pulls.add(jobs)
     }
 }
 

@@ -1,6 +1,5 @@
 import BrimModel
 import BrimWire
-import DequeModule
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -11,14 +10,15 @@ final class Pulls: BackgroundLoop {
     let worker = Worker("pulls", unit: "copies")
 
     private struct State {
-        var queue = Deque<PullJob>()
+        var queue = PullQueue()
+        /// Requests under way, some of which bring many blobs.
         var active = 0
         /// Queued and active ones.
         var jobs: [BlobID: [PullJob]] = [:]
     }
 
-    private let node: SlaveNode
-    private let completions: Completions
+    let node: SlaveNode
+    let completions: Completions
     private let state = Mutex(State())
     private let signal = Signal()
 
@@ -28,10 +28,12 @@ final class Pulls: BackgroundLoop {
     }
 
     /// The space reserved for pulls bounds how many can wait.
-    func add(_ job: PullJob) {
+    func add(_ jobs: [PullJob]) {
         state.withLock { state in
-            state.queue.append(job)
-            state.jobs[job.pull.blob, default: []].append(job)
+            for job in jobs {
+                state.queue.append(job)
+                state.jobs[job.pull.blob, default: []].append(job)
+            }
         }
         signal.raise()
     }
@@ -47,33 +49,45 @@ final class Pulls: BackgroundLoop {
             await withDiscardingTaskGroup { group in
                 while !Task.isCancelled {
                     await self.signal.wait()
-                    while !Task.isCancelled, let job = self.next() {
-                        group.addTask {
-                            await self.carryOut(job)
-                            self.finished(job)
-                        }
+                    while !Task.isCancelled, let jobs = self.next() {
+                        group.addTask { await self.work(on: jobs) }
                     }
                 }
             }
         }
     }
 
-    private func next() -> PullJob? {
+    private func next() -> [PullJob]? {
         state.withLock { state in
-            guard state.active < node.configuration.pulls, let job = state.queue.popFirst() else { return nil }
+            guard state.active < node.configuration.pulls, let jobs = state.queue.next() else { return nil }
             state.active += 1
             worker.begins("\(state.active) under way, \(state.queue.count) waiting")
-            return job
+            return jobs
         }
     }
 
-    private func finished(_ job: PullJob) {
+    private func work(on jobs: [PullJob]) async {
+        var alone: [PullJob] = []
+        if let job = jobs.first, jobs.count == 1 {
+            await carryOut(job)
+        } else {
+            alone = await carryOut(jobs)
+        }
+        let again = Set(alone.map(ObjectIdentifier.init))
+        finished(jobs.filter { !again.contains(ObjectIdentifier($0)) }, again: alone)
+    }
+
+    /// `again`: jobs that are to be done once more, each alone.
+    private func finished(_ jobs: [PullJob], again: [PullJob]) {
         state.withLock { state in
             state.active -= 1
-            state.jobs[job.pull.blob]?.removeAll { $0 === job }
-            if state.jobs[job.pull.blob]?.isEmpty == true { state.jobs[job.pull.blob] = nil }
-            worker.did(1)
-            if state.active == 0, state.queue.isEmpty { worker.rests() }
+            for job in jobs {
+                state.jobs[job.pull.blob]?.removeAll { $0 === job }
+                if state.jobs[job.pull.blob]?.isEmpty == true { state.jobs[job.pull.blob] = nil }
+            }
+            for job in again { state.queue.append(job, alone: true) }
+            worker.did(jobs.count)
+            if state.active == 0, state.queue.count == 0 { worker.rests() }
         }
         signal.raise()
     }

@@ -33,6 +33,7 @@ struct Uploads: Sendable {
         var size: Int64
         var checksum: Checksum
         var made: [ServerName]
+        var usages: [TargetUsage]
     }
 
     func put(_ blob: BlobID, _ request: Request, _ context: BrimRequestContext) async throws -> Response {
@@ -46,7 +47,9 @@ struct Uploads: Sendable {
         let received = try await receive(ticket, request.body)
         guard ticket.hop == 0 else {
             return try jsonResponse(
-                ChainReply(size: received.size, checksum: received.checksum, made: received.made), status: .created)
+                ChainReply(
+                    size: received.size, checksum: received.checksum, made: received.made, usages: received.usages),
+                status: .created)
         }
         let reply = try await commit(ticket, received)
         let write = reply.write
@@ -96,8 +99,7 @@ struct Uploads: Sendable {
         let known = try await node.catalog.row(ticket.grant.blob)
         let reservation = known == nil ? try await node.reserve(ticket.size ?? 0) : nil
         guard let next = ticket.next else {
-            let sums = try await store(ticket, body, known: known, reservation, pipe: nil)
-            return Received(size: sums.size, checksum: sums.checksum, made: [node.name])
+            return received(try await store(ticket, body, known: known, reservation, pipe: nil))
         }
         let pipe = BytePipe(capacity: Self.pipeBytes)
         async let forwarded = forward(ticket, to: next, pipe)
@@ -143,7 +145,7 @@ struct Uploads: Sendable {
         try checkEnd(sums, ticket)
         guard let next = ticket.next else {
             _ = try await storeSmall(ticket, bytes, sums, reservation)
-            return Received(size: sums.size, checksum: sums.checksum, made: [node.name])
+            return received(sums)
         }
         async let forwarded = forward(ticket, to: next, bytes)
         let isNew = try await storeSmall(ticket, bytes, sums, reservation)
@@ -178,11 +180,22 @@ struct Uploads: Sendable {
         }
     }
 
+    /// It is stored here.
+    private func received(_ sums: BlobSummer) -> Received {
+        Received(
+            size: sums.size, checksum: sums.checksum, made: [node.name],
+            usages: [TargetUsage(server: node.name, usage: node.quota.usage())])
+    }
+
+    /// It is stored here and on the targets that follow.
     private func received(_ sums: BlobSummer, by next: Peer, _ reply: ChainReply) throws -> Received {
         guard reply.size == sums.size, reply.checksum == sums.checksum else {
             throw BrimError(.unavailable, "\(next.server) received other bytes than were sent", advice: "Try again")
         }
-        return Received(size: sums.size, checksum: sums.checksum, made: [node.name] + reply.made)
+        var received = received(sums)
+        received.made += reply.made
+        received.usages += reply.usages ?? []
+        return received
     }
 
     private struct NextTargetGone: Error {}
@@ -307,7 +320,8 @@ extension Uploads {
     private func commit(_ ticket: Ticket, _ received: Received) async throws -> Committed {
         let blob = ticket.grant.blob
         let item = CommitRequest.Item(
-            token: ticket.token, size: received.size, checksum: received.checksum, made: received.made)
+            token: ticket.token, size: received.size, checksum: received.checksum, made: received.made,
+            usages: received.usages)
         let deadline = ContinuousClock.now + node.configuration.commitPatience
         var backoff = Backoff(from: .milliseconds(100), to: .seconds(1))
         while true {

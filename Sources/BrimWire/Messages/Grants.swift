@@ -165,10 +165,23 @@ public struct ChainReply: Sendable, Codable {
     public var checksum: Checksum
     /// This target and all after it.
     public var made: [ServerName]
-    public init(size: Int64, checksum: Checksum, made: [ServerName]) {
+    /// What they use with the blob; nil from one that does not tell.
+    public var usages: [TargetUsage]?
+    public init(size: Int64, checksum: Checksum, made: [ServerName], usages: [TargetUsage]?) {
         self.size = size
         self.checksum = checksum
         self.made = made
+        self.usages = usages
+    }
+}
+
+/// What a target of a write uses after it has stored the blob.
+public struct TargetUsage: Sendable, Codable, Hashable {
+    public var server: ServerName
+    public var usage: ServerUsage
+    public init(server: ServerName, usage: ServerUsage) {
+        self.server = server
+        self.usage = usage
     }
 }
 

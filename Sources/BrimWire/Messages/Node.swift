@@ -305,11 +305,14 @@ public struct CommitRequest: Sendable, Codable {
         public var checksum: Checksum
         /// Targets on which the blob is durable.
         public var made: [ServerName]
-        public init(token: String, size: Int64, checksum: Checksum, made: [ServerName]) {
+        /// What they use with it; those are left out that do not tell.
+        public var usages: [TargetUsage]?
+        public init(token: String, size: Int64, checksum: Checksum, made: [ServerName], usages: [TargetUsage]?) {
             self.token = token
             self.size = size
             self.checksum = checksum
             self.made = made
+            self.usages = usages
         }
     }
     public var name: ServerName

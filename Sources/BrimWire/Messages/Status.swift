@@ -78,6 +78,13 @@ public struct ServerStatus: Sendable, Codable {
     public var quota: Int64
     /// Bytes of blobs, reservations included.
     public var used: Int64
+    /// Of `used`: bytes that are neither spare nor trash. Like the next two as old as the status's sums; optional, as they
+    /// joined later.
+    public var essential: Int64?
+    /// Of `used`: bytes of copies beyond n; of a file with k copies each server's part is surplus / k.
+    public var spare: Int64?
+    /// Of `used`: bytes of copies of removed files and old versions.
+    public var trash: Int64?
     /// Bytes: min(quota − used, free on disk − 1 %), at least 0.
     public var free: Int64
     /// Blobs.
@@ -94,8 +101,9 @@ public struct ServerStatus: Sendable, Codable {
     /// Silent for long enough to be called down, and not called so because too many fell silent together.
     public var heldBack: Bool
     public init(
-        name: ServerName, address: String, state: ServerState, zone: String, quota: Int64, used: Int64, free: Int64,
-        files: Int64, maxSurplus: Int?, load: ServerLoad, heartbeat: Timestamp, version: String, fault: String? = nil,
+        name: ServerName, address: String, state: ServerState, zone: String, quota: Int64, used: Int64,
+        essential: Int64?, spare: Int64?, trash: Int64?, free: Int64, files: Int64, maxSurplus: Int?, load: ServerLoad,
+        heartbeat: Timestamp, version: String, fault: String? = nil,
         drain: DrainStatus? = nil, heldBack: Bool = false
     ) {
         self.name = name
@@ -104,6 +112,9 @@ public struct ServerStatus: Sendable, Codable {
         self.zone = zone
         self.quota = quota
         self.used = used
+        self.essential = essential
+        self.spare = spare
+        self.trash = trash
         self.free = free
         self.files = files
         self._maxSurplus = Nullable(wrappedValue: maxSurplus)

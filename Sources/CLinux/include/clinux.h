@@ -7,6 +7,17 @@
 /// are in the kernel's caches. Returns the bytes read, or -1: for whatever reason, the file is then to be read as usual.
 long brim_read_cached(const char *path, void *buffer, size_t count);
 
+/// Whether `brim_sync_file_system` can be relied on for the file system that holds an open file or directory: its kind is
+/// known to make all that was done before durable, and the kernel tells of data that could not be written (since 5.8).
+int brim_can_sync_file_system(int file);
+
+/// Makes all that was done on the file system that holds an open file or directory durable. Returns 0, or -1 with `errno`
+/// set: also when anything could not be written there since the file was opened, or since the last call with it.
+int brim_sync_file_system(int file);
+
+/// Has the kernel begin to write what is in its memory of a part of a file. Waits for nothing but a queue that is full.
+void brim_begin_writing(int file, long long offset, long long count);
+
 /// Has malloc share `count` arenas among all threads, instead of eight for each processor, each of which keeps what was
 /// freed in it. To be called before threads are made.
 void brim_limit_arenas(int count);

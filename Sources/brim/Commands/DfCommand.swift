@@ -22,20 +22,27 @@ struct DfCommand: ClientCommand {
         let status = try await client.status()
         let space = Space(status)
         if global.json { return try Console.printJSON(space) }
-        var table = Table([.left(""), .right("QUOTA"), .right("USED"), .right("FULL"), .right("FREE")])
+        var table = Table([
+            .left(""), .right("QUOTA"), .right("USED"), .right("FULL"), .right("ESSENTIAL"), .right("SPARE"),
+            .right("TRASH"), .right("FREE"),
+        ])
         for server in status.servers.sorted(by: { $0.name < $1.name }) {
-            table.add([server.name.rawValue] + Self.cells(server.quota, server.used, server.free))
+            table.add([
+                server.name.rawValue, ByteCount.format(server.quota), ByteCount.format(server.used),
+                Self.share(server.used, of: server.quota), bytes(server.essential), bytes(server.spare),
+                bytes(server.trash), ByteCount.format(server.free),
+            ])
         }
-        table.add(["all"] + Self.cells(space.quota, space.used, space.free))
+        table.add([
+            "all", ByteCount.format(space.quota), ByteCount.format(space.used), Self.share(space.used, of: space.quota),
+            bytes(space.essential), bytes(space.spare), bytes(space.trash), ByteCount.format(space.free),
+        ])
         table.print()
-        print(
-            "\nessential \(ByteCount.format(space.essential)), spare \(ByteCount.format(space.spare)), "
-                + "trash \(ByteCount.format(space.trash)), available \(ByteCount.format(space.available))")
+        print("\navailable \(ByteCount.format(space.available)): what is free, spare or trash")
     }
 
-    private static func cells(_ quota: Int64, _ used: Int64, _ free: Int64) -> [String] {
-        let share = quota > 0 ? Double(used) / Double(quota) : 1
-        return [ByteCount.format(quota), ByteCount.format(used), percent(share), ByteCount.format(free)]
+    private static func share(_ used: Int64, of quota: Int64) -> String {
+        percent(quota > 0 ? Double(used) / Double(quota) : 1)
     }
 
     /// Sums over the servers whose copies count, in bytes.

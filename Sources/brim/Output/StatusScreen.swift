@@ -95,15 +95,15 @@ struct StatusScreen {
     static func servers(_ servers: [ServerStatus]) -> [String] {
         guard !servers.isEmpty else { return ["no servers: start one with 'brim slave'"] }
         var table = Table([
-            .left("SERVER"), .left("STATE"), .left("ZONE"), .left(""), .right("FULL"), .right("USED"), .right("QUOTA"),
-            .right("FILES"), .right("MAX SURPLUS"), .right("LOAD"),
+            .left("SERVER"), .left("STATE"), .left("ZONE"), .left(""), .right("FULL"), .right("USED"), .right("SPARE"),
+            .right("TRASH"), .right("QUOTA"), .right("FILES"), .right("MAX SURPLUS"), .right("LOAD"),
         ])
         for server in servers.sorted(by: { $0.name < $1.name }) {
             let share = server.quota > 0 ? Double(server.used) / Double(server.quota) : 1
             table.add([
                 server.name.rawValue, server.state.rawValue, Console.shown(server.zone), bar(share, width: 12),
-                percent(share), ByteCount.format(server.used), ByteCount.format(server.quota), "\(server.files)",
-                signed(server.maxSurplus), percent(server.load.peak),
+                percent(share), ByteCount.format(server.used), bytes(server.spare), bytes(server.trash),
+                ByteCount.format(server.quota), "\(server.files)", signed(server.maxSurplus), percent(server.load.peak),
             ])
         }
         let remarks = servers.sorted { $0.name < $1.name }.compactMap { server in

@@ -1,3 +1,5 @@
+import BrimModel
+
 /// Rows of text in aligned columns.
 struct Table {
     enum Alignment { case left, right }
@@ -48,6 +50,9 @@ func bar(_ share: Double, width: Int, empty: Character = "·") -> String {
 func counted(_ count: some BinaryInteger, _ noun: String, _ plural: String? = nil) -> String {
     "\(count) \(count == 1 ? noun : plural ?? noun + "s")"
 }
+
+/// `1.2 GB`; `-` for nothing.
+func bytes(_ count: Int64?) -> String { count.map { ByteCount.format($0) } ?? "-" }
 
 /// `+2`, `0`, `-1`; `-` for nothing.
 func signed(_ surplus: Int?) -> String { surplus.map { $0 > 0 ? "+\($0)" : "\($0)" } ?? "-" }
