@@ -18,7 +18,7 @@ struct SlaveRoutes: Sendable {
         router.get("/v1/blobs/:id") { try await downloads.get(try blob($1), $0, $1) }
         router.head("/v1/blobs/:id") { try await downloads.get(try blob($1), $0, $1) }
         let batchReads = BatchReads(node: node)
-        router.post("/v1/blobs/read") { try await batchReads.read($0, $1) }
+        router.post("/v1/blobs") { try await batchReads.read($0, $1) }
         router.post("/v1/orders") { request, context in
             _ = try context.requireNode()
             let batch = try await request.decodeJSON(OrderBatch.self)

@@ -29,7 +29,7 @@ final class FakeSource: Sendable {
         self.name = try ServerName(validating: name)
         let router = brimRouter(keys: keys, logger: quiet())
         let box = box
-        router.post("/v1/blobs/read") { request, context in
+        router.post("/v1/blobs") { request, context in
             _ = try context.requireNode()
             let wanted = try await request.decodeJSON(BlobReadRequest.self).blobs
             let state = box.withLock { state in

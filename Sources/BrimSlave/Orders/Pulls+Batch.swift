@@ -47,7 +47,7 @@ extension Pulls {
         guard let source = jobs.first?.pull.sources.first else { return [] }
         let request = BlobReadRequest(blobs: jobs.map(\.pull.blob))
         let (status, answer) = try await node.peers.exchange(
-            .POST, "http://\(source.address)/v1/blobs/read",
+            .POST, "http://\(source.address)/v1/blobs",
             headers: HTTPHeaders([("content-type", "application/json")]),
             body: ByteBuffer(data: try BrimJSON.encoder().encode(request)),
             token: try node.configuration.keys.nodeToken(name: node.name.rawValue),

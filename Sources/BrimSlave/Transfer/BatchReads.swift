@@ -4,7 +4,7 @@ import Foundation
 import Hummingbird
 import NIOCore
 
-/// `POST /v1/blobs/read`: many small blobs for another server, read in one go.
+/// `POST /v1/blobs`: many small blobs for another server, read in one go.
 ///
 /// Each is checked against the catalog. One that is missing, damaged, too large or more than fits is not sent: who wants
 /// it asks for it alone, and `Downloads` then does what is to be done about it.

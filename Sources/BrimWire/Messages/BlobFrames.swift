@@ -1,7 +1,7 @@
 import BrimModel
 import NIOCore
 
-/// `POST /v1/blobs/read` on a slave, from another: small blobs, all in one answer of `BlobFrames`.
+/// `POST /v1/blobs` on a slave, from another: small blobs, all in one answer of `BlobFrames`.
 public struct BlobReadRequest: Sendable, Codable {
     /// At most `Limits.copyBatchBlobs`.
     public var blobs: [BlobID]
