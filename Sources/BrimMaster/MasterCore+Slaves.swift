@@ -25,6 +25,8 @@ extension MasterCore {
         _ = try await membership.known(request.name, id: request.id)
         let damage = (request.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }
         try await reconciler.lose(request.blobs, on: request.name, damage: Dictionary(damage) { first, _ in first })
+        // Then it is asked what it has.
+        if await desk.hasLatest(request.blobs, on: request.name) { await roster.doubt(request.name) }
     }
 
     package func surplus(_ list: BlobList) async throws -> SurplusReply {

@@ -15,6 +15,7 @@ package struct MasterCore: Sendable {
     let admin: ServerAdmin
     let forgetter: Forgetter
     let reconciler: Reconciler
+    let desk: OrderDesk
     let dispatcher: CopyDispatcher
     let namespace: NamespaceService
     let reads: ReadDesk
@@ -126,6 +127,7 @@ package struct MasterCore: Sendable {
         self.views = views
         self.judge = judge
         self.reconciler = reconciler
+        self.desk = desk
         self.dispatcher = dispatcher
         self.namespace = namespace
         self.room = room
