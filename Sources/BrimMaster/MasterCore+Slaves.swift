@@ -16,11 +16,6 @@ extension MasterCore {
 
     package func report(_ page: ReportPage) async throws -> ReportReply { try await membership.report(page) }
 
-    package func lost(_ list: BlobList) async throws {
-        _ = try await membership.known(list.name, id: list.id)
-        try await reconciler.lose(list.blobs, on: list.name)
-    }
-
     package func lost(_ request: LostRequest) async throws {
         _ = try await membership.known(request.name, id: request.id)
         let damage = (request.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }

@@ -84,7 +84,8 @@ extension SimulatedSlave {
         while !state.value.lost.isEmpty {
             let lost = state.value.lost.sorted()
             // What has come back meanwhile is not lost.
-            let gone = list(lost.filter { disk.state.value.rows[$0] == nil })
+            let gone = LostRequest(
+                name: name, id: disk.state.value.id, blobs: lost.filter { disk.state.value.rows[$0] == nil })
             if !gone.blobs.isEmpty { try await master { try await $0.lost(gone) } }
             state.value.lost.subtract(lost)
         }
