@@ -27,18 +27,16 @@ extension MasterCore {
         try await leader.leading().membership.report(page)
     }
 
-    package func lost(_ list: BlobList) async throws {
-        let leadership = try leader.leading()
-        _ = try await leadership.membership.known(list.name, id: list.id)
-        try await leadership.reconciler.lose(list.blobs, on: list.name)
-    }
-
     package func lost(_ request: LostRequest) async throws {
         let leadership = try leader.leading()
         _ = try await leadership.membership.known(request.name, id: request.id)
         let damage = (request.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }
         try await leadership.reconciler.lose(
             request.blobs, on: request.name, damage: Dictionary(damage) { first, _ in first })
+        // Then it is asked what it has.
+        if await leadership.desk.hasLatest(request.blobs, on: request.name) {
+            await leadership.roster.doubt(request.name)
+        }
     }
 
     package func surplus(_ list: BlobList) async throws -> SurplusReply {

@@ -65,6 +65,10 @@ import Testing
         let again = try await dispatcher.completed(completion)
         #expect(again.keep == [blob])
         #expect(again.discard.isEmpty)
+        // Word of an earlier loss that comes now says nothing of this copy.
+        let alpha = try ServerName(validating: "alpha")
+        #expect(await desk.hasLatest([blob], on: bravo))
+        #expect(await !desk.hasLatest([blob], on: alpha))
     }
 
     /// The slave has deleted it; entered again, it would count, and the last real copy might be given up for it.

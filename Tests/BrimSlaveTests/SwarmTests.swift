@@ -152,12 +152,29 @@ import Testing
         }
     }
 
+    @Test("A commit that is refused since it was entered before, and overwritten, leaves the blob")
+    func refusedAfterItWasEntered() async throws {
+        try await TestSwarm.with(quotas: [1_000_000]) { (swarm: TestSwarm) async throws in
+            swarm.master.set {
+                $0.commitError = BrimError(.conflict, "belongs to an old version", retryable: false)
+                $0.confirmPending = true
+            }
+            let blob = BlobIDs.shared.next()
+            #expect(try await swarm.put(blob, bytes(10), to: [0]).status == 409)
+            #expect(swarm.master.state.pending == [blob])
+            #expect(swarm.slaves[0].holds(blob))
+        }
+    }
+
     @Test("A refused commit leaves nothing; an unanswered one leaves the blob pending until a master decides")
     func commitOutcomes() async throws {
         try await TestSwarm.with(quotas: [1_000_000]) {
             $0.pendingExpiry = .milliseconds(500)
         } _: { (swarm: TestSwarm) async throws in
-            swarm.master.set { $0.commitError = BrimError(.precondition, "changed") }
+            swarm.master.set {
+                $0.commitError = BrimError(.precondition, "changed")
+                $0.confirmPending = false
+            }
             let refused = BlobIDs.shared.next()
             let answer = try await swarm.put(refused, bytes(10), to: [0])
             #expect(answer.status == 412 && !swarm.slaves[0].holds(refused))

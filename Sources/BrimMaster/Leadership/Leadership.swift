@@ -32,6 +32,7 @@ struct Leadership: Sendable {
     let admin: ServerAdmin
     let forgetter: Forgetter
     let reconciler: Reconciler
+    let desk: OrderDesk
     let dispatcher: CopyDispatcher
     let writes: WriteDesk
     let room: RoomKeeper
@@ -112,6 +113,7 @@ struct Leadership: Sendable {
         self.judge = judge
         self.roster = roster
         self.reconciler = reconciler
+        self.desk = desk
         self.dispatcher = dispatcher
         self.room = room
         self.ledger = ledger

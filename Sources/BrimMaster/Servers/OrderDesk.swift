@@ -39,6 +39,9 @@ actor OrderDesk {
     /// The last pull ordered of each blob that was not entered yet, nor given up since.
     private var pulls: [ServerName: [BlobID: Int64]] = [:]
     private var entering: [ServerName: AsyncGate] = [:]
+    /// The copies entered last on each server, in two halves of which the older one is dropped when the newer is full.
+    private var latest: [ServerName: (newer: Set<BlobID>, older: Set<BlobID>)] = [:]
+    private static let latestHalf = 1024
 
     init(term: Int64, roster: Roster, ledger: Ledger, slaves: any SlaveLink) {
         self.term = term
@@ -100,5 +103,23 @@ actor OrderDesk {
     /// What slaves said of pulls of these blobs before now is void.
     func void(_ blobs: [BlobID], on server: ServerName) {
         for blob in blobs { pulls[server]?[blob] = nil }
+    }
+
+    /// What slaves said of pulls of these blobs is done: they are entered, or of no use.
+    func settled(_ blobs: [BlobID], entered: [BlobID], on server: ServerName) {
+        void(blobs, on: server)
+        var known = latest[server] ?? ([], [])
+        for blob in entered {
+            if known.newer.count >= Self.latestHalf { known = ([], known.newer) }
+            known.newer.insert(blob)
+        }
+        latest[server] = known
+    }
+
+    /// Whether a copy of one of these has just come to a server that is said to have lost it: what says so may have been on
+    /// its way for long, and be of an earlier copy.
+    func hasLatest(_ blobs: [BlobID], on server: ServerName) -> Bool {
+        guard let known = latest[server] else { return false }
+        return blobs.contains { known.newer.contains($0) || known.older.contains($0) }
     }
 }

@@ -85,7 +85,8 @@ extension SimulatedSlave {
         while !state.value.lost.isEmpty {
             let lost = state.value.lost.sorted()
             // What has come back meanwhile is not lost.
-            let gone = list(lost.filter { disk.state.value.rows[$0] == nil })
+            let gone = LostRequest(
+                name: name, id: disk.state.value.id, blobs: lost.filter { disk.state.value.rows[$0] == nil })
             if !gone.blobs.isEmpty { try await master { try await $0.lost(gone) } }
             state.value.lost.subtract(lost)
         }
@@ -164,13 +165,22 @@ extension SimulatedSlave {
                         && !state.value.completions.contains { $0.item.blob == row.blob }
                 }
                 .sorted { $0.blob < $1.blob }
-            guard !silent.isEmpty else { continue }
-            let request = PendingRequest(name: name, id: disk.state.value.id, blobs: silent.map(\.report))
-            do {
-                try await settle(try await master { try await $0.pending(request) })
-            } catch {
-                world.note(process.name, "pending wait", 0, "\(error)")
-            }
+            if !silent.isEmpty { await askAbout(silent) }
+        }
+    }
+
+    /// A commit was refused: it may have been entered before all the same.
+    func askAboutRefused(_ blob: BlobID) async {
+        guard let row = disk.state.value.rows[blob], !row.isConfirmed else { return }
+        await askAbout([row])
+    }
+
+    private func askAbout(_ rows: [SimulatedDisk.Row]) async {
+        let request = PendingRequest(name: name, id: disk.state.value.id, blobs: rows.map(\.report))
+        do {
+            try await settle(try await master { try await $0.pending(request) })
+        } catch {
+            world.note(process.name, "pending wait", 0, "\(error)")
         }
     }
 

@@ -93,7 +93,7 @@ extension SimulatedSlave {
                 }
                 try await backOff()
             } catch let error as BrimError {
-                try await remove([grant.blob], onlyPending: true)
+                await askAboutRefused(grant.blob)
                 throw error
             }
         }

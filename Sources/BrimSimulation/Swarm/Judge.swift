@@ -93,8 +93,13 @@ struct Judge: Sendable {
         }
     }
 
-    /// Files as they were and are, when a server that is being forgotten was taken off them.
-    func forgot(_ server: ServerName, _ before: [Entry], _ store: isolated InMemoryMetadataStore) {
+    /// Files and what is in the trash, as they were, when a server that is being forgotten was taken off them.
+    func forgot(
+        _ server: ServerName, _ before: [Entry], _ discarded: [BlobOwner], _ store: isolated InMemoryMetadataStore
+    ) {
+        for owner in discarded where owner.content.replicas.contains(server) {
+            world.weakened.value.insert(owner.content.blob)
+        }
         for entry in before {
             guard let content = entry.content, content.replicas.contains(server),
                 let now = store.entry(entry.id)?.content, !now.replicas.contains(server)

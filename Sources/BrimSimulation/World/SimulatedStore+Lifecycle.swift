@@ -35,9 +35,9 @@ extension SimulatedStore {
     ) async throws -> Int {
         if world.flaw == .forgottenNamed { return 0 }
         return try await call("dropReplicas") { store in
-            let before = store.entries
+            let (before, discarded) = (store.entries, store.discarded)
             let count = store.dropReplicas(of: server, keeping: others, limit: limit, view: view)
-            judge.forgot(server, before, store)
+            judge.forgot(server, before, discarded, store)
             return count
         }
     }

@@ -43,12 +43,19 @@ struct PendingLoop: BackgroundLoop {
             let silent = found.filter { !node.receiving.isHeld($0.blob) && !completions.isWaiting($0.blob) }
             if !silent.isEmpty {
                 worker.begins("asks about \(silent.count) blobs")
-                let request = PendingRequest(name: node.name, id: node.id, blobs: silent.map(\.report))
-                try await node.settle(try await node.masters.call("pending", request, as: ReportReply.self))
+                try await node.settlePending(silent)
                 worker.did(silent.count)
             }
             guard found.count == Limits.reportPageBlobs else { return }
             last = found.last
         }
+    }
+}
+
+extension SlaveNode {
+    /// Asks a master what is to become of pending blobs, and does it. Throws as the call does, or `.io`; then they stay.
+    func settlePending(_ rows: [CatalogRow]) async throws {
+        let request = PendingRequest(name: name, id: id, blobs: rows.map(\.report))
+        try await settle(try await masters.call("pending", request, as: ReportReply.self))
     }
 }

@@ -339,9 +339,21 @@ extension Uploads {
                 }
                 try await Task.sleep(for: backoff.next())
             } catch let error as BrimError {
-                try await node.remove([blob], onlyPending: true)
+                await settle(blob)
                 throw error
             }
+        }
+    }
+
+    /// What a refused commit leaves is dropped when a master says so. It may have been entered, as its answer got lost, and
+    /// be refused now since the file was overwritten or removed meanwhile: then it is an old version, or trash.
+    private func settle(_ blob: BlobID) async {
+        do {
+            guard let row = try await node.catalog.row(blob), row.state == .pending else { return }
+            try await node.settlePending([row])
+        } catch {
+            node.logger.debug(
+                "what became of a refused write is asked later", metadata: ["blob": "\(blob)", "error": "\(error)"])
         }
     }
 }

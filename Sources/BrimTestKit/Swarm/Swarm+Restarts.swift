@@ -91,11 +91,13 @@ extension Swarm {
         try await Task.sleep(for: time)
     }
 
-    /// Sends a signal to the mongod of the master and waits until that process is gone. The master starts another.
-    public func endMongod(_ signal: Int32) async throws {
+    /// Sends a signal to the mongod of the master and waits until that process is gone. The master starts another. False
+    /// when there is none: the master has just been killed, or is starting one.
+    public func endMongod(_ signal: Int32) async throws -> Bool {
         let mongods = ownMongods()
-        guard !mongods.isEmpty else { throw SwarmFailure("no mongod of this swarm runs") }
+        if mongods.isEmpty { return false }
         for pid in mongods { kill(pid, signal) }
         try await waitFor("mongod gone", within: .seconds(60)) { Set(ownMongods()).isDisjoint(with: mongods) }
+        return true
     }
 }
