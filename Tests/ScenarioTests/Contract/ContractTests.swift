@@ -202,9 +202,11 @@ private struct Bench {
         expectRefusal(try await send(token: "garbage"), [401], "with garbage for a token")
         expectRefusal(try await send(token: try foreign.sign(.admin())), [401], "with a foreign token")
         expectRefusal(try await send(token: try swarm.keys.sign(late)), [401], "with an expired token")
-        let elsewhere = try BrimPath(parsing: "/elsewhere")
-        expectRefusal(
-            try await send(token: try swarm.keys.sign(.user(path: elsewhere))), [403], "with a token for another path")
+        // Where the masters are is no secret to whoever has a token.
+        if operation.id != "masters" {
+            let elsewhere = try swarm.keys.sign(.user(path: try BrimPath(parsing: "/elsewhere")))
+            expectRefusal(try await send(token: elsewhere), [403], "with a token for another path")
+        }
         let changes =
             ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method)
             && !["planReads", "verify"].contains(operation.id)
