@@ -49,6 +49,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     /// What was recorded, oldest first.
     public internal(set) var events: [FileEvent] = []
     var stored = StoredSettings()
+    var changeLog = ChangeLog()
 
     /// `clock` gives the times that the store itself sets.
     public init(clock: @escaping @Sendable () -> Timestamp = { .now }) {

@@ -23,7 +23,7 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
     /// All checks.
     public static let all =
         namespace + renames + commits + servers + lifecycle + replicas + decisions + trash + deletions + events
-        + settings
+        + settings + changes
 }
 
 /// Where a store differs from what it must do.
