@@ -9,6 +9,7 @@ import ServiceLifecycle
 struct Master: Sendable {
     let server: BrimServer
     private let core: MasterCore
+    private let feed: ChangeFeed
     private let host: String
     private let leader: LeaderName
     private let logger: Logger
@@ -36,10 +37,12 @@ struct Master: Sendable {
         ).add(to: router)
         ServerRoutes(status: core.status, membership: core.membership).add(to: router)
         NodeRoutes(core: core).add(to: router)
+        let feed = ChangeFeed(store: store, logger: logger)
+        FeedRoutes(store: store, feed: feed, roster: core.roster).add(to: router)
         CareRoutes(
             verify: VerifyService(
                 namespace: core.namespace, roster: core.roster, slaves: slaves, reconciler: core.reconciler),
-            workers: WorkersService(own: core.loops.map(\.worker), roster: core.roster, slaves: slaves),
+            workers: WorkersService(own: core.loops.map(\.worker) + [feed.worker], roster: core.roster, slaves: slaves),
             why: core.why, settings: core.settings
         ).add(to: router)
         let views = core.views
@@ -54,6 +57,7 @@ struct Master: Sendable {
             logger: logger)
         host = configuration.listen.host
         self.core = core
+        self.feed = feed
         self.leader = leader
         self.logger = logger
     }
@@ -63,7 +67,7 @@ struct Master: Sendable {
         try await core.begin()
         let announcement = Announcement(server: server, host: host, leader: leader, address: address, logger: logger)
         // Shut down in reverse: first no more requests, then the loops that they use.
-        try await ServiceGroup(services: core.loops + [server, announcement], logger: logger).run()
+        try await ServiceGroup(services: core.loops + [feed, server, announcement], logger: logger).run()
     }
 }
 

@@ -50,10 +50,10 @@ public final class PeerClient: Sendable {
     /// the reply is not complete within `deadline`. A request that may be repeated is sent once more when its
     /// connection breaks before an answer, as kept connections do when the peer was restarted.
     public func call<Reply: Decodable & Sendable>(
-        _ method: HTTPMethod, _ url: String, body: (any Encodable & Sendable)? = nil, token: String?,
-        deadline: Duration = .seconds(10), as: Reply.Type
+        _ method: HTTPMethod, _ url: String, headers: [(String, String)] = [],
+        body: (any Encodable & Sendable)? = nil, token: String?, deadline: Duration = .seconds(10), as: Reply.Type
     ) async throws -> Reply {
-        var headers = HTTPHeaders([("accept", "application/json")])
+        var headers = HTTPHeaders([("accept", "application/json")] + headers)
         var bytes: ByteBuffer?
         if let body {
             do {
