@@ -17,6 +17,7 @@ public final class BrimClient: Sendable {
     let peer: PeerClient
     let token: @Sendable () throws -> String
     let logger: Logger
+    let offline: OfflineReads
     private let order: Mutex<MasterOrder>
 
     /// A client that asks these masters, the first that answers before the others.
@@ -24,8 +25,13 @@ public final class BrimClient: Sendable {
     /// - Parameters:
     ///   - masters: URLs such as `http://host:4242`, without a trailing slash; at least one.
     ///   - token: gives the token for the next request; called for each, so it should remember the last one.
+    ///   - addresses: where the swarm's addresses are kept, for when no master answers; nil: nowhere.
+    ///   - notice: told in words, once, when a slave is read from because no master answers; nil: it is logged.
     /// - Throws: `.invalid` for an empty list.
-    public init(masters: [String], token: @escaping @Sendable () throws -> String, logger: Logger) throws {
+    public init(
+        masters: [String], token: @escaping @Sendable () throws -> String, logger: Logger,
+        addresses: AddressBook? = .usual, notice: (@Sendable (String) -> Void)? = nil
+    ) throws {
         guard !masters.isEmpty else {
             throw BrimError(.invalid, "no master is named", advice: "Name one with --master URL or BRIM_MASTER")
         }
@@ -33,14 +39,20 @@ public final class BrimClient: Sendable {
         self.token = token
         self.logger = logger
         self.order = Mutex(MasterOrder(masters))
+        offline = OfflineReads(
+            masters: masters, book: addresses, notice: notice ?? { logger.notice("\($0)") }, logger: logger)
     }
 
     /// A client with all rights, for those who know the swarm's password.
     ///
     /// - Throws: `.invalid` for an empty list of masters or an empty password.
-    public convenience init(masters: [String], password: String, logger: Logger) throws {
+    public convenience init(
+        masters: [String], password: String, logger: Logger, addresses: AddressBook? = .usual,
+        notice: (@Sendable (String) -> Void)? = nil
+    ) throws {
         let tokens = AdminTokens(keys: try SwarmKeys(password: password))
-        try self.init(masters: masters, token: { try tokens.current() }, logger: logger)
+        try self.init(
+            masters: masters, token: { try tokens.current() }, logger: logger, addresses: addresses, notice: notice)
     }
 
     /// Closes all connections; nothing may be asked afterwards.
@@ -58,19 +70,35 @@ enum Repetition: Sendable {
 }
 
 extension BrimClient {
+    /// No further round over the masters begins later than this after the first.
+    private static let patience = Duration.seconds(4)
+
     /// For requests that go through whole trees.
     static let treeDeadline = Duration.seconds(600)
 
-    /// Asks the masters in turn until one answers; a refusal is an answer, `.unavailable` and `.timeout` are not.
+    /// Asks the masters in turn until one answers; a refusal is an answer, `.unavailable` and `.timeout` are not. Reads
+    /// that none answers are answered by a slave.
     func ask<Reply: Decodable & Sendable>(
         _ method: HTTPMethod, _ route: String, body: (any Encodable & Sendable)? = nil,
         repetition: Repetition = .safe, deadline: Duration = .seconds(10), as type: Reply.Type = Reply.self
     ) async throws -> Reply {
         switch repetition {
         case .safe:
-            return try await askEach(rounds: 3) { master in
-                try await self.peer.call(
-                    method, master + route, body: body, token: self.token(), deadline: deadline, as: type)
+            let isRead = OfflineReads.isRead(method, route)
+            if isRead, let reply: Reply = try await askSlave(method, route, body: body, deadline: deadline) {
+                return reply
+            }
+            do {
+                return try await askEach(rounds: 3) { master in
+                    // A slave among the masters is to answer only when no master does.
+                    let reply = try await self.peer.call(
+                        method, master + route, headers: isRead ? [("cache-control", "no-cache")] : [], body: body,
+                        token: self.token(), deadline: deadline, as: type)
+                    await self.learnAddresses(from: master)
+                    return reply
+                }
+            } catch let error as BrimError where isRead && (error.code == .unavailable || error.code == .timeout) {
+                return try await askSlaves(method, route, body: body, deadline: deadline, insteadOf: error)
             }
         case .unsafe:
             let master = try await readyMaster()
@@ -95,7 +123,8 @@ extension BrimClient {
         rounds: Int, _ attempt: @escaping @Sendable (String) async throws -> Reply
     ) async throws -> Reply {
         var failure = BrimError(.unavailable, "no master answers")
-        for round in 0..<rounds {
+        let began = ContinuousClock.now
+        for round in 0..<rounds where round == 0 || ContinuousClock.now - began < Self.patience {
             if round > 0 { try await Task.sleep(for: .milliseconds(200 << (2 * (round - 1)))) }
             for master in order.withLock({ $0.inTurn }) {
                 do {

@@ -49,7 +49,7 @@ extension Swarm {
 
     private func useMaster(port: Int) async throws {
         let client = try BrimClient(
-            masters: ["http://127.0.0.1:\(port)"], password: password, logger: Self.silence)
+            masters: ["http://127.0.0.1:\(port)"], password: password, logger: Self.silence, addresses: nil)
         let former = state.withLock { state in
             defer { (state.masterPort, state.client) = (port, client) }
             return state.client

@@ -24,7 +24,8 @@ struct ConnectionOptions: ParsableArguments, Sendable {
             try masterURLs(parsing: $0)
         }
         return try BrimClient(
-            masters: masters, password: try secrets.password(settings), logger: Logger(label: "brim.client"))
+            masters: masters, password: try secrets.password(settings), logger: Logger(label: "brim.client"),
+            notice: { Console.writeError("brim: \($0)\n") })
     }
 }
 
