@@ -44,7 +44,7 @@ final class LeaderNotices: BackgroundLoop {
     func run() async throws {
         while await bell.wait(atMost: .seconds(1)) {
             guard waiting.withLock({ !$0.isEmpty }) else { continue }
-            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: Self.gathering) }
+            await clock.pause(Self.gathering)
             let notice = waiting.withLock { waiting in
                 defer { waiting = MasterNotice() }
                 return waiting

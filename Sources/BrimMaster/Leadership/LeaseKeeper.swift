@@ -143,7 +143,7 @@ final class LeaseKeeper: BackgroundLoop {
         let poll = max(.milliseconds(100), min(.milliseconds(500), duration / 10))
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             if let mandate = await acquire(url, again: poll) { try await lead(mandate, as: url) }
-            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: poll) }
+            await clock.pause(poll)
         }
     }
 

@@ -44,7 +44,7 @@ final class MasterRegistry: BackgroundLoop {
                 worker.failed(error, again: Self.interval)
                 logger.debug("the other masters cannot be met", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await self.clock.sleep(for: Self.interval) }
+            await clock.pause(Self.interval)
         }
         guard Task.isShuttingDownGracefully else { return }
         do {

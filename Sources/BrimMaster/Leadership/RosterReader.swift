@@ -32,7 +32,7 @@ struct RosterReader: BackgroundLoop {
                 worker.failed(error, again: Self.interval)
                 logger.debug("the servers cannot be read", metadata: ["error": "\(error)"])
             }
-            try? await cancelWhenGracefulShutdown { try await clock.sleep(for: Self.interval) }
+            await clock.pause(Self.interval)
         }
     }
 
