@@ -57,6 +57,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
         .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
+        .target(name: "ChildProcesses", dependencies: ["CLinux", "BrimModel"], swiftSettings: strict),
         .target(name: "BrimPlacement", dependencies: ["BrimModel"], swiftSettings: strict),
         .target(
             name: "BrimMetadata", dependencies: ["MongoDriver", "BrimModel", "BrimPlacement", logging],
@@ -110,6 +111,8 @@ let package = Package(
         .testTarget(
             name: "MongoDriverTests", dependencies: ["MongoDriver", "CMongo", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
+        .testTarget(
+            name: "ChildProcessesTests", dependencies: ["ChildProcesses", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimPlacementTests", dependencies: ["BrimPlacement", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimWireTests", dependencies: ["BrimWire"], swiftSettings: strict),
