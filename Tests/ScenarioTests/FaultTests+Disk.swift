@@ -131,7 +131,7 @@ extension ScenarioTests.FaultTests {
     func aReadOnlyDisk() async throws {
         try await Swarm.run(SwarmOptions(["--copies", "2"])) { swarm in
             try await swarm.startMaster()
-            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M")
+            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M", ["--pending-expiry", "10s"])
             var contents: [String: Data] = [:]
             for index in 0..<3 {
                 contents["/f\(index)"] = Data.random(count: 20_000, seed: UInt64(index))
@@ -178,7 +178,7 @@ extension ScenarioTests.FaultTests {
     @Test func aDirectoryThatVanishes() async throws {
         try await Swarm.run(.watchful(["--copies", "2"])) { swarm in
             try await swarm.startMaster()
-            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M")
+            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M", ["--pending-expiry", "10s"])
             var contents: [String: Data] = [:]
             for index in 0..<3 {
                 contents["/f\(index)"] = Data.random(count: 20_000, seed: UInt64(index))
