@@ -97,7 +97,7 @@ struct Leader {
         try await membership.report(
             ReportPage(
                 name: try ServerName(validating: server), id: "id-\(server)", begun: clock.timestamp, after: nil,
-                through: nil, blobs: blobs))
+                through: nil, blobs: blobs, position: OrderPosition(term: 1, sequence: 0)))
     }
 
     // MARK: - What passes

@@ -120,7 +120,8 @@ struct CopyDispatcher: Sendable {
             let answers = try await store.addReplicas(changes, view: try await views.current())
             arrivals.entered = zip(awaited, answers).filter(\.1).map(\.0)
             arrivals.useless = zip(awaited, answers).filter { !$0.1 }.map(\.0.blob)
-            await desk.settled(awaited.map(\.blob), entered: arrivals.entered.map(\.blob), on: request.name)
+            await desk.void(awaited.map(\.blob), on: request.name)
+            await desk.entered(arrivals.entered.map(\.blob), on: request.name)
         }
         if !others.isEmpty {
             let files = try await store.files(withBlobs: others)

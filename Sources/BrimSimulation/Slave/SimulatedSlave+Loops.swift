@@ -126,12 +126,12 @@ extension SimulatedSlave {
         let id = disk.state.value.id
         var after: BlobID?
         while true {
-            state.value.reportsUntil = world.scheduler.now + 60_000_000
             let rows = disk.state.value.rows.values.filter { row in after.map { row.blob > $0 } ?? true }
                 .sorted { $0.blob < $1.blob }.prefix(Self.reportPage)
             let through = rows.count < Self.reportPage ? nil : rows.last?.blob
             let page = ReportPage(
-                name: name, id: id, begun: begun, after: after, through: through, blobs: rows.map(\.report))
+                name: name, id: id, begun: begun, after: after, through: through, blobs: rows.map(\.report),
+                position: disk.state.value.position)
             try await sync()
             try await settle(try await master(deadline: .seconds(60)) { try await $0.report(page) })
             guard let through else { break }
@@ -176,7 +176,8 @@ extension SimulatedSlave {
     }
 
     private func askAbout(_ rows: [SimulatedDisk.Row]) async {
-        let request = PendingRequest(name: name, id: disk.state.value.id, blobs: rows.map(\.report))
+        let request = PendingRequest(
+            name: name, id: disk.state.value.id, blobs: rows.map(\.report), position: disk.state.value.position)
         do {
             try await settle(try await master { try await $0.pending(request) })
         } catch {
