@@ -84,10 +84,10 @@ struct Leader {
             BlobList(name: try ServerName(validating: server), id: "id-\(server)", blobs: []))
     }
 
-    func join(_ server: String, boot: String = "b") async throws {
+    func join(_ server: String, id: String? = nil, boot: String = "b") async throws {
         _ = try await membership.join(
             JoinRequest(
-                name: try ServerName(validating: server), id: "id-\(server)", swarm: nil, address: "\(server):1",
+                name: try ServerName(validating: server), id: id ?? "id-\(server)", swarm: nil, address: "\(server):1",
                 zone: "z", version: "1", quota: 1 << 30, usage: usage(boot)), masterHost: nil)
     }
 

@@ -197,7 +197,7 @@ extension SimulatedSlave {
                     let reply = try await master { try await $0.completions(request) }
                     world.note(process.name, "completed", first.term, "\(items.map(\.sequence)) \(reply)")
                     lost(try await confirm(reply.keep))
-                    try await remove(reply.discard, onlyPending: true)
+                    try await removePending(reply.discard)
                 } catch let error as BrimError where !error.isUndecided {
                     // Nobody wants to hear it: what arrived is pending, and will be asked about as such.
                     world.note(process.name, "completions refused", 0, error.message)

@@ -116,7 +116,7 @@ struct Uploads: Sendable {
         do {
             return try received(sums, by: next, try await forwarded)
         } catch {
-            if known == nil { try await node.remove([ticket.grant.blob], onlyPending: true) }
+            if known == nil { try await node.removePending([ticket.grant.blob]) }
             throw error
         }
     }
@@ -152,7 +152,7 @@ struct Uploads: Sendable {
         do {
             return try received(sums, by: next, try await forwarded)
         } catch {
-            if isNew { try await node.remove([ticket.grant.blob], onlyPending: true) }
+            if isNew { try await node.removePending([ticket.grant.blob]) }
             throw error
         }
     }
