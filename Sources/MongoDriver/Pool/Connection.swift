@@ -24,7 +24,7 @@ final class Connection {
         client = nil
     }
 
-    private func takeClient() throws(MongoError) -> OpaquePointer {
+    func takeClient() throws(MongoError) -> OpaquePointer {
         if let client { return client }
         guard let taken = cmongo_pool_take(pool.pointer) else {
             throw MongoError(.overloaded, "libmongoc's pool has no client left")
@@ -34,7 +34,7 @@ final class Connection {
     }
 
     /// Runs `body`, which fills the reply and says whether it succeeded; gives the reply's document (empty if none).
-    private func reply(
+    func reply(
         partialResult: (BSONDocument) -> BulkWriteResult? = { _ in nil },
         _ body: (inout cmongo_reply) -> Bool
     ) throws(MongoError) -> BSONDocument {
