@@ -11,6 +11,7 @@ import ServiceLifecycle
 struct Master: Sendable {
     let server: BrimServer
     private let core: MasterCore
+    private let feed: ChangeFeed
     private let configuration: MasterConfiguration
     private let advertised: Latch<String>
     private let logger: Logger
@@ -35,9 +36,11 @@ struct Master: Sendable {
         TrashRoutes(core: core).add(to: router)
         ServerRoutes(core: core, gate: gate).add(to: router)
         NodeRoutes(core: core).add(to: router)
+        let feed = ChangeFeed(store: store, logger: logger)
+        FeedRoutes(core: core, feed: feed).add(to: router)
         CareRoutes(
             core: core, gate: gate, verify: core.verifyService(slaves),
-            workers: WorkersService(own: core.loops.map(\.worker), slaves: slaves)
+            workers: WorkersService(own: core.loops.map(\.worker) + [feed.worker], slaves: slaves)
         ).add(to: router)
         let views = core.views
         router.get("/readyz") { _, _ in
@@ -51,6 +54,7 @@ struct Master: Sendable {
             fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
             logger: logger)
         self.core = core
+        self.feed = feed
         self.configuration = configuration
         self.advertised = advertised
         self.logger = logger
@@ -61,7 +65,7 @@ struct Master: Sendable {
         let announcement = Announcement(
             server: server, configuration: configuration, address: address, advertised: advertised, logger: logger)
         // Shut down in reverse: first no more requests, then the loops that they use.
-        try await ServiceGroup(services: core.loops + [server, announcement], logger: logger).run()
+        try await ServiceGroup(services: core.loops + [feed, server, announcement], logger: logger).run()
     }
 }
 
