@@ -125,6 +125,8 @@ private struct Bench {
             let arguments = try swarm.arguments(of: "alpha")
             base = "http://\(arguments[try #require(arguments.firstIndex(of: "--listen")) + 1])"
         }
+        // It would go on for ever.
+        if operation.id == "changes" { concrete += "?seconds=1" }
         url = base + concrete
         self.token = operation.isOpen ? nil : token
         body = api.body(of: operation).map { schema in
@@ -166,7 +168,7 @@ private struct Bench {
     private func send(
         _ method: String? = nil, query: String = "", body: Data? = nil, token: String?? = .none
     ) async throws -> Answer {
-        var request = HTTPClientRequest(url: url + query)
+        var request = HTTPClientRequest(url: url + (url.contains("?") ? query.replacing("?", with: "&") : query))
         request.method = .init(rawValue: method ?? operation.method)
         if let token = token ?? self.token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
         if let body = body ?? self.body.map({ Data($0.encoded.utf8) }) {
