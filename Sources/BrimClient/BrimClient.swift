@@ -82,9 +82,12 @@ extension BrimClient {
     private static let quick = Duration.seconds(10)
     /// How long all masters together have for such an answer: who asks has one, or knows that there is none, in less than
     /// ten seconds. Masters themselves wait for a leader for eight. What a slave can answer waits less long.
-    private static let patience = (any: Duration.seconds(9), read: Duration.seconds(6))
+    private static let patience = (any: Duration.milliseconds(8500), read: Duration.seconds(6))
     /// No further round over the masters begins later than this after the first, but for what took long before it failed.
     private static let repeating = Duration.seconds(4)
+
+    /// A slave among the masters is to answer only when no master does.
+    private static let onlyMasters = [("cache-control", "no-cache")]
 
     /// For requests that go through whole trees.
     static let treeDeadline = Duration.seconds(600)
@@ -98,14 +101,11 @@ extension BrimClient {
         switch repetition {
         case .safe where readsOffline && OfflineReads.isRead(method, route):
             return try await askReaders(method, route, body: body, deadline: deadline) {
-                // A slave among the masters is to answer only when no master does.
                 try await self.askMasters(
-                    method, route, headers: [("cache-control", "no-cache")], body: body,
-                    deadline: min(deadline, Self.patience.read))
+                    method, route, headers: Self.onlyMasters, body: body, deadline: min(deadline, Self.patience.read))
             }
         case .safe:
-            let headers = OfflineReads.isRead(method, route) ? [("cache-control", "no-cache")] : []
-            return try await askMasters(method, route, headers: headers, body: body, deadline: deadline)
+            return try await askMasters(method, route, headers: Self.onlyMasters, body: body, deadline: deadline)
         case .named:
             let headers = [(BrimHeader.brimRequest.rawValue, UUID().uuidString.lowercased())]
             return try await askMasters(method, route, headers: headers, body: body, deadline: deadline)
@@ -177,6 +177,9 @@ extension BrimClient {
             } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
                 failure = error
                 if failure.code == .timeout { break }
+            } catch let refusal as BrimError {
+                offline.end()
+                throw refusal
             }
         }
         if failure.advice == nil {

@@ -36,7 +36,7 @@ struct Master: Sendable {
         TrashRoutes(core: core).add(to: router)
         ServerRoutes(core: core, gate: gate).add(to: router)
         NodeRoutes(core: core).add(to: router)
-        let feed = ChangeFeed(store: store, logger: logger)
+        let feed = ChangeFeed(store: store, logger: logger) { await FeedRoutes.swarm(core) }
         FeedRoutes(core: core, feed: feed).add(to: router)
         CareRoutes(
             core: core, gate: gate, verify: core.verifyService(slaves),

@@ -33,6 +33,8 @@ package struct MasterCore: Sendable {
     }
 
     let store: any MetadataStore
+    /// The id of the swarm.
+    let swarm: String
     let views: ViewKeeper
     let rosters: Rosters
     let namespace: NamespaceService
@@ -103,6 +105,7 @@ package struct MasterCore: Sendable {
         self.breaker = breaker
         self.rosters = rosters
         self.store = store
+        self.swarm = swarm
         self.views = views
         self.namespace = namespace
         self.leader = leader

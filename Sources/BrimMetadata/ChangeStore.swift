@@ -25,12 +25,26 @@ public protocol ChangeStore: Sendable {
 }
 
 /// A place between two changes. Opaque, but later ones are greater, by the bytes of their text.
+///
+/// A store may add, after a point, where the last change before that place is: a database that was set back to an earlier
+/// state has no such change, and so is not taken for the one that gave the position, however much has happened in it since.
 public struct ChangePosition: RawRepresentable, Sendable, Hashable, Comparable {
     public var rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
 
     public static func < (a: ChangePosition, b: ChangePosition) -> Bool {
         a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8)
+    }
+
+    /// Whether it says where the last change before it is.
+    public var namesLastChange: Bool { rawValue.utf8.contains(UInt8(ascii: ".")) }
+
+    /// This position for somebody who comes from `other`, between which and this one nothing has changed: with the last
+    /// change that either of them names.
+    public func following(_ other: ChangePosition) -> ChangePosition {
+        guard !namesLastChange, let point = other.rawValue.firstIndex(of: ".") else { return self }
+        let (place, last) = (other.rawValue[..<point], other.rawValue[point...].dropFirst())
+        return ChangePosition(rawValue: "\(rawValue).\(last.isEmpty ? place : last)")
     }
 }
 

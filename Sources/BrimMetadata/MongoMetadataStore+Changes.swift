@@ -3,27 +3,29 @@ import Logging
 import MongoDriver
 import Synchronization
 
-/// The namespace's changes from a MongoDB change stream on `files`.
+/// The namespace's changes from a MongoDB change stream on `files`, with clients of their own: a stream holds one for as long
+/// as it lasts.
 ///
 /// A position is the token of the stream, whose text MongoDB documents to be in order, after the first part of the
-/// collection's UUID: a database that was restored or dropped gives other ones.
+/// collection's UUID: a database that was restored from a dump, or dropped, gives other ones. One whose files were set back to
+/// an earlier state gives the same; but it lacks the last change that a position names.
 extension MongoMetadataStore {
     public func changePosition() async throws -> ChangePosition {
         try await translatingChanges("looking where the changes are") {
             let epoch = try await feedEpoch()
             let found = Box<BSONDocument?>(nil)
-            try await collections.files.watch(
+            try await streamed.watch(
                 [["$match": ["operationType": "none"]]], WatchOptions(maxAwait: .milliseconds(1))
             ) { step in
                 guard case .quiet(let token?) = step else { return true }
                 found.value.withLock { $0 = token }
                 return false
             }
-            guard let position = found.value.withLock({ $0 }).flatMap({ Self.position($0, epoch) }) else {
+            guard let token = found.value.withLock({ $0 })?["_data"]?.stringValue else {
                 throw BrimError(
                     .unavailable, "MongoDB does not tell where its changes are", advice: "Use version 5 or later")
             }
-            return position
+            return Place(epoch: epoch, token: token, last: nil).position
         }
     }
 
@@ -32,28 +34,45 @@ extension MongoMetadataStore {
     ) async throws {
         try await translatingChanges("following the changes", isResuming: true) {
             let epoch = try await feedEpoch()
-            guard let token = Self.token(position, epoch) else { throw PositionLost() }
+            guard let start = Place(position, epoch: epoch) else { throw PositionLost() }
+            try await requireLastChange(of: start)
+            let last = Box(start.last)
             let lost = Box(false)
             let logger = logger
-            try await collections.files.watch(
+            try await streamed.watch(
                 Self.changesOfTheNamespace,
-                WatchOptions(resumeAfter: token, looksUpDocuments: true, maxAwait: quiet)
+                WatchOptions(resumeAfter: start.document, looksUpDocuments: true, maxAwait: quiet)
             ) { step in
                 switch step {
                 case .quiet(let token):
-                    guard let position = token.flatMap({ Self.position($0, epoch) }) else { return true }
-                    return take(.quiet(position))
+                    guard let token = token?["_data"]?.stringValue else { return true }
+                    return take(.quiet(Place(epoch: epoch, token: token, last: last.value.withLock { $0 }).position))
                 case .event(let event):
-                    guard let position = event["_id"]?.documentValue.flatMap({ Self.position($0, epoch) }),
-                        Self.isOfDocuments(event)
+                    guard let token = event["_id"]?.documentValue?["_data"]?.stringValue, Self.isOfDocuments(event)
                     else {
                         lost.value.withLock { $0 = true }
                         return false
                     }
+                    last.value.withLock { $0 = token }
+                    let position = Place(epoch: epoch, token: token, last: token).position
                     return Self.change(event, logger).map { take(.change($0, position)) } ?? true
                 }
             }
             if lost.value.withLock({ $0 }) { throw PositionLost() }
+        }
+    }
+
+    /// Throws `PositionLost` when this database never made the change that a position names as the last before it. Of one
+    /// that is older than its memory nothing can be said: then it says so of the position too, or has not been set back.
+    private func requireLastChange(of place: Place) async throws {
+        guard let last = place.last, last != place.token else { return }
+        do {
+            try await streamed.watch(
+                Self.changesOfTheNamespace,
+                WatchOptions(resumeAfter: ["_data": .string(last)], maxAwait: .milliseconds(1))
+            ) { _ in false }
+        } catch let error as MongoError where error.code.map(Self.forgottenCodes.contains) == true {
+            return
         }
     }
 
@@ -79,16 +98,39 @@ extension MongoMetadataStore {
         return uuid.bytes.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    private static func position(_ token: BSONDocument, _ epoch: String) -> ChangePosition? {
-        token["_data"]?.stringValue.map { ChangePosition(rawValue: epoch + $0) }
-    }
+    /// What a position says: a token of the stream, and that of the last change up to there, where that is known.
+    struct Place {
+        let epoch: String
+        let token: String
+        let last: String?
 
-    /// nil for what was never a position of this collection.
-    private static func token(_ position: ChangePosition, _ epoch: String) -> BSONDocument? {
-        let text = position.rawValue
-        let isHex = text.utf8.allSatisfy { (48...57).contains($0) || (65...70).contains($0) || (97...102).contains($0) }
-        guard isHex, text.hasPrefix(epoch), text.utf8.count > epoch.utf8.count else { return nil }
-        return ["_data": .string(String(text.dropFirst(epoch.count)))]
+        init(epoch: String, token: String, last: String?) {
+            self.epoch = epoch
+            self.token = token
+            self.last = last
+        }
+
+        /// nil for what was never a position of this collection.
+        init?(_ position: ChangePosition, epoch: String) {
+            let parts = position.rawValue.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.allSatisfy({ $0.utf8.allSatisfy(Self.isHex) }), let place = parts.first,
+                place.hasPrefix(epoch), place.utf8.count > epoch.utf8.count
+            else { return nil }
+            self.epoch = epoch
+            token = String(place.dropFirst(epoch.count))
+            last = parts.count < 2 ? nil : parts[1].isEmpty ? token : String(parts[1])
+        }
+
+        private static func isHex(_ byte: UInt8) -> Bool {
+            (48...57).contains(byte) || (65...70).contains(byte) || (97...102).contains(byte)
+        }
+
+        var position: ChangePosition {
+            let end = last.map { $0 == token ? "." : ".\($0)" } ?? ""
+            return ChangePosition(rawValue: epoch + token + end)
+        }
+
+        var document: BSONDocument { ["_data": .string(token)] }
     }
 
     // MARK: Events
@@ -163,8 +205,10 @@ extension MongoMetadataStore {
         }
     }
 
-    /// ChangeStreamHistoryLost, ChangeStreamFatalError, InvalidResumeToken, CappedPositionLost.
-    private static let lostCodes: Set<Int> = [286, 280, 260, 136]
+    /// ChangeStreamHistoryLost, CappedPositionLost.
+    private static let forgottenCodes: Set<Int> = [286, 136]
+    /// And ChangeStreamFatalError, InvalidResumeToken.
+    private static let lostCodes = forgottenCodes.union([280, 260])
 }
 
 /// A value that a callback on another thread fills.

@@ -118,7 +118,7 @@ public final class SlaveService: Service {
         let loops: [any BackgroundLoop] = [
             reporter, node.outbox, PendingLoop(node: node, membership: membership, completions: completions),
             node.confirmations, node.commits, completions, pulls, scrubber,
-            NamespaceFollower(node: node, replica: replica),
+            NamespaceFollower(node: node, replica: replica, joined: membership.joined),
         ]
         let workers = [membership.worker] + loops.map(\.worker)
         SlaveRoutes(node: node, desk: desk, membership: membership, workers: workers).add(to: router)

@@ -22,9 +22,12 @@ extension ScenarioTests {
             var names: [String] { changes.compactMap { $0.entry?.entry.name?.text } }
         }
 
-        private func listen(_ swarm: Swarm, after position: String? = nil, seconds: Int = 0) async throws -> Told {
+        /// At the master of this URL, else at the first.
+        private func listen(
+            _ swarm: Swarm, at url: String = "", after position: String? = nil, seconds: Int = 0
+        ) async throws -> Told {
             let after = position.map { "&after=\($0)" } ?? ""
-            let answer = try await swarm.request("/v1/changes?seconds=\(seconds)\(after)", [])
+            let answer = try await swarm.request(url + "/v1/changes?seconds=\(seconds)\(after)", [])
             #expect(answer.status == 200 && answer.headers["content-type"] == "text/event-stream")
             var parser = ServerSentEvents()
             var told = Told(events: try parser.take(ByteBuffer(bytes: answer.body)))
@@ -35,10 +38,12 @@ extension ScenarioTests {
         }
 
         /// Listens until `count` names were told.
-        private func names(_ swarm: Swarm, after start: String, count: Int) async throws -> (Set<String>, String) {
+        private func names(
+            _ swarm: Swarm, at url: String = "", after start: String, count: Int
+        ) async throws -> (Set<String>, String) {
             var (names, position): (Set<String>, String) = ([], start)
             try await swarm.waitFor("\(count) names are told") {
-                let told = try await listen(swarm, after: position)
+                let told = try await listen(swarm, at: url, after: position)
                 names.formUnion(told.names)
                 position = told.position ?? position
                 return names.count >= count
@@ -75,13 +80,38 @@ extension ScenarioTests {
             }
         }
 
+        /// Whoever leads: a position that one master gave is good at another, also when that is a little behind.
+        @Test func everyMasterGoesOnFromWhatAnotherHasTold() async throws {
+            try await Swarm.run(SwarmOptions(["--lease", "2s"])) { swarm in
+                try await swarm.startMasters(2)
+                try await swarm.startSlave("alpha", quota: "10M")
+                let urls = swarm.masters.map { swarm.url(of: $0) }
+                var position = try #require(try await listen(swarm, at: urls[0], seconds: 2).position)
+                for number in 0..<6 {
+                    let (writer, reader) = (urls[number % 2], urls[number / 2 % 2])
+                    let made = try await swarm.request(writer + "/v1/directories/d\(number)", ["-X", "PUT"])
+                    #expect(made.status == 201 || made.status == 200, "\(made.text)")
+                    let told = try await names(swarm, at: reader, after: position, count: 1)
+                    #expect(told.0 == ["d\(number)"])
+                    position = told.1
+                }
+                // A slave that followed one of them goes on at the other.
+                try await OfflineReadTests.waitUntilCopied(swarm, "it", path: "/d5", on: ["alpha"]) { _ in true }
+                try await swarm.kill9(Swarm.master)
+                try await swarm.brim("mkdir", "/after")
+                try await OfflineReadTests.waitUntilCopied(swarm, "it", path: "/after", on: ["alpha"]) { _ in true }
+                let log = try String(contentsOf: swarm.log(of: "alpha"), encoding: .utf8)
+                #expect(!log.contains("copied anew"), "it has kept its place")
+            }
+        }
+
         @Test func aPositionThatIsGoneIsToldAndASnapshotTaken() async throws {
             try await Swarm.run { swarm in
                 try await swarm.startMaster()
                 try await swarm.startSlave("alpha", quota: "10M")
                 for number in 1...5 { try await swarm.put("\(number)", to: "/d/\(number)") }
                 let start = try #require(try await listen(swarm, seconds: 2).position)
-                for wrong in ["nonsense", "00", "fedcba98" + start.dropFirst(8)] {
+                for wrong in ["nonsense", "00", "fedcba98" + start.dropFirst(8), start + ".xyz"] {
                     let told = try await listen(swarm, after: wrong, seconds: 10)
                     #expect(told.events.last?.event == FeedEvent.gone.rawValue, "\(wrong)")
                 }

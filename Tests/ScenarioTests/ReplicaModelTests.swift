@@ -160,7 +160,7 @@ private struct ReplicaModel {
                     view: view)
             case 6:
                 guard let entry = pick(entries.filter { $0.id != .root }, &random) else { return }
-                _ = await store.remove([Removal(entry, path: "/gone")], now: Bool.random(using: &random), view: view)
+                _ = try await store.remove([Removal(entry, path: "/gone")], now: Bool.random(using: &random), view: view)
             case 7:
                 guard let trash = pick(await store.removedFiles(.below("/"), after: nil, limit: 100), &random) else {
                     return

@@ -56,10 +56,12 @@ final class OfflineReads: Sendable {
         }
     }
 
-    /// Finds the slave with the newest copy of the namespace, one of everything before one that has its own files only;
-    /// nil when none answers.
-    func find(_ peer: PeerClient, token: @escaping @Sendable () throws -> String) async -> String? {
-        var rest = swarm.slaves[...]
+    /// Finds the slave with the newest copy of the namespace, one of everything before one that has its own files only, none
+    /// of `tried`; nil when none answers.
+    func find(
+        _ peer: PeerClient, besides tried: Set<String>, token: @escaping @Sendable () throws -> String
+    ) async -> String? {
+        var rest = swarm.slaves.filter { !tried.contains($0) }[...]
         while !rest.isEmpty {
             let batch = rest.prefix(Self.candidates)
             rest = rest.dropFirst(batch.count)
@@ -109,22 +111,25 @@ final class OfflineReads: Sendable {
 }
 
 extension BrimClient {
-    /// Slaves that are tried for one request.
-    private static let slavesTried = 3
+    /// Slaves that are tried for one request: each may know only its own files.
+    private static let slavesTried = 32
 
     /// Asks the masters, and a slave what none of them answers.
     func askReaders<Reply: Decodable & Sendable>(
         _ method: HTTPMethod, _ route: String, body: (any Encodable & Sendable)?, deadline: Duration,
         masters: @Sendable () async throws -> Reply
     ) async throws -> Reply {
-        let slave = offline.slave
-        if let slave, let reply: Reply = try await ask(slave, method, route, body, deadline) { return reply }
+        var tried: Set<String> = []
+        if let slave = offline.slave {
+            if let reply: Reply = try await ask(slave, method, route, body, deadline) { return reply }
+            tried.insert(slave)
+        }
         do {
             return try await masters()
         } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
-            for _ in 0..<Self.slavesTried {
-                guard let slave = await offline.find(peer, token: token) else { break }
+            while tried.count < Self.slavesTried, let slave = await offline.find(peer, besides: tried, token: token) {
                 if let reply: Reply = try await ask(slave, method, route, body, deadline) { return reply }
+                tried.insert(slave)
             }
             throw error
         }

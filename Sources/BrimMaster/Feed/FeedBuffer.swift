@@ -23,6 +23,8 @@ struct FeedBuffer: Sendable {
         case nothing(ChangePosition)
         /// What it wants is older than what is kept.
         case older
+        /// It is where this master is not yet: another one gave it its position, or another database.
+        case ahead
     }
 
     private(set) var floor: ChangePosition
@@ -38,8 +40,6 @@ struct FeedBuffer: Sendable {
     }
 
     var count: Int { items.count }
-
-    func hasChanges(after position: ChangePosition) -> Bool { items.last.map { $0.position > position } ?? false }
 
     mutating func append(_ item: Item) {
         // A position that comes again would be told twice to those who wait for it.
@@ -60,10 +60,10 @@ struct FeedBuffer: Sendable {
         items.removeFirst(dropped.count)
     }
 
-    /// What follows `position`, at most `limit` changes and a few more bytes than `maxBytes`. Of a position ahead of `head`,
-    /// which another master gave, nothing follows yet.
+    /// What follows `position`, at most `limit` changes and a few more bytes than `maxBytes`.
     func next(after position: ChangePosition, limit: Int, maxBytes: Int) -> Next {
         guard position >= floor else { return .older }
+        guard position <= head else { return .ahead }
         var (low, high) = (0, items.count)
         while low < high {
             let middle = (low + high) / 2
@@ -75,7 +75,7 @@ struct FeedBuffer: Sendable {
             json.append(item.json)
             bytes += item.json.utf8.count
         }
-        guard !json.isEmpty else { return .nothing(max(head, position)) }
+        guard !json.isEmpty else { return .nothing(head.following(position)) }
         return .changes(json, items[low + json.count - 1].position)
     }
 }

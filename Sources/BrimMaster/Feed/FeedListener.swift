@@ -7,13 +7,18 @@ import ServiceLifecycle
 
 /// Tells one listener of changes for as long as it stays.
 struct FeedListener: Sendable {
+    /// How long a position that this master is not at is waited for, while it follows the changes well. A master that gave
+    /// it was there, so the database is; unless it was set back to an earlier state.
+    static let patience = Duration.seconds(15)
+
     let feed: ChangeFeed
-    /// Where masters and servers are now.
-    let swarm: @Sendable () async -> SwarmReply
     /// nil: from now on.
     let after: ChangePosition?
     /// How long it is told; nil: until it leaves.
     let limit: Duration?
+    /// When its token expires.
+    let expires: ContinuousClock.Instant
+    var patience = FeedListener.patience
 
     private enum Outcome {
         /// Told what there was: more may be there.
@@ -23,72 +28,72 @@ struct FeedListener: Sendable {
         case lost
     }
 
+    /// What was said, and when.
+    private struct Speech {
+        let began = ContinuousClock.now
+        var spoke = ContinuousClock.now - ChangeFeed.pace
+        /// Of what was told of where the swarm is.
+        var swarm = 0
+        /// Since when the listener is ahead of this master; nil when it is not.
+        var ahead: ContinuousClock.Instant?
+    }
+
     func run(_ writer: inout any ResponseBodyWriter) async throws {
         try feed.enter()
         defer { feed.leave() }
         let deadline = limit.map { ContinuousClock.now + $0 }
+        var speech = Speech()
         var position = after
-        var told: SwarmReply?
-        var spoke = ContinuousClock.now - ChangeFeed.pace
-        // One that this master was not at yet is either of a master that is ahead, or of none.
-        var isKnown = false
-        while !Task.isShuttingDownGracefully, !Task.isCancelled {
-            let isDue = ContinuousClock.now - spoke >= ChangeFeed.pace
+        while !Task.isShuttingDownGracefully, !Task.isCancelled, .now < expires {
+            let isDue = ContinuousClock.now - speech.spoke >= ChangeFeed.pace
             if isDue {
-                let now = await swarm()
-                if now != told { try await write(.swarm, now, to: &writer) }
-                told = now
-                spoke = .now
-            }
-            if !isKnown, let given = position, let head = feed.head {
-                isKnown = true
-                if given > head {
-                    switch try await tellOlder(given, &writer) {
-                    case .told(let next): position = next
-                    case .lost: return try await end(&writer)
-                    case .waits: break
-                    }
+                if let swarm = feed.swarm(since: speech.swarm) {
+                    try await write(.swarm, swarm.reply, to: &writer)
+                    speech.swarm = swarm.number
                 }
+                speech.spoke = .now
             }
-            switch try await step(position, saysAlive: isDue, &writer) {
+            switch try await step(position, saysAlive: isDue, &speech, &writer) {
             case .told(let next): position = next
-            case .lost: return try await end(&writer)
+            case .lost:
+                try await write(.gone, Empty(), to: &writer)
+                return try await writer.finish(nil)
             case .waits(let next):
                 position = next
                 if let deadline, ContinuousClock.now >= deadline { return try await writer.finish(nil) }
-                await feed.wait(after: position)
+                await feed.wait()
             }
         }
-        try await writer.finish(nil)
-    }
-
-    /// The position is gone.
-    private func end(_ writer: inout any ResponseBodyWriter) async throws {
-        try await write(.gone, Empty(), to: &writer)
         try await writer.finish(nil)
     }
 
     private func step(
-        _ position: ChangePosition?, saysAlive: Bool, _ writer: inout any ResponseBodyWriter
+        _ position: ChangePosition?, saysAlive: Bool, _ speech: inout Speech, _ writer: inout any ResponseBodyWriter
     ) async throws -> Outcome {
         guard let position = position ?? feed.head, let (next, age) = feed.next(after: position) else {
-            if saysAlive { try await write(.alive, FeedAlive(age: nil), to: &writer) }
+            if saysAlive { try await sayAlive(speech, to: &writer) }
             return .waits(position)
         }
+        if case .ahead = next {} else { speech.ahead = nil }
         switch next {
         case .changes(let json, let end):
             try await write(.changes, json: "[\(json.joined(separator: ","))]", at: end, to: &writer)
             return .told(end)
         case .nothing(let end):
-            if saysAlive || end != position, let age {
-                try await write(.alive, FeedAlive(age: age.inSeconds), at: end, to: &writer)
-            } else if saysAlive {
-                try await write(.alive, FeedAlive(age: nil), to: &writer)
-            }
+            if saysAlive { try await sayAlive(speech, age, at: end, to: &writer) }
             return .waits(end)
         case .older:
-            if saysAlive { try await write(.alive, FeedAlive(age: nil), to: &writer) }
+            if saysAlive { try await sayAlive(speech, to: &writer) }
             return try await tellOlder(position, &writer)
+        case .ahead:
+            if saysAlive { try await sayAlive(speech, to: &writer) }
+            guard let since = speech.ahead else {
+                speech.ahead = .now
+                // Of another database it is no position at all.
+                return try await tellOlder(position, &writer)
+            }
+            let isWell = age.map { $0 < ChangeFeed.pace * 5 } ?? false
+            return isWell && .now - since >= patience ? .lost : .waits(position)
         }
     }
 
@@ -96,15 +101,27 @@ struct FeedListener: Sendable {
         _ position: ChangePosition, _ writer: inout any ResponseBodyWriter
     ) async throws -> Outcome {
         do {
-            guard let page = try await feed.older(after: position) else { return .waits(position) }
-            let json = try page.changes.map(ChangeFeed.json).joined(separator: ",")
-            if !json.isEmpty { try await write(.changes, json: "[\(json)]", at: page.position, to: &writer) }
-            return page.position > position ? .told(page.position) : .waits(position)
+            guard let (json, end) = try await feed.older(after: position) else { return .waits(position) }
+            if !json.isEmpty {
+                try await write(.changes, json: "[\(json.joined(separator: ","))]", at: end, to: &writer)
+            }
+            return end > position ? .told(end) : .waits(position)
         } catch is PositionLost {
             return .lost
         } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
             return .waits(position)
         }
+    }
+
+    // MARK: Writing
+
+    /// With an age, what was told up to `position` was all there was so long ago.
+    private func sayAlive(
+        _ speech: Speech, _ age: Duration? = nil, at position: ChangePosition? = nil,
+        to writer: inout any ResponseBodyWriter
+    ) async throws {
+        let alive = FeedAlive(age: age?.inSeconds, at: (ContinuousClock.now - speech.began).inSeconds)
+        try await write(.alive, alive, at: age == nil ? nil : position, to: &writer)
     }
 
     private func write(

@@ -14,21 +14,33 @@ struct FeedRoutes: Sendable {
         router.get("/v1/changes", use: changes)
         router.get("/v1/snapshot", use: snapshot)
         router.get("/v1/swarm") { request, context in
-            try context.requireCaller()
-            return try jsonResponse(await swarm(request))
+            try context.requireReader()
+            var swarm = await Self.swarm(core)
+            // Before this master knows of any, itself included, it is where it was asked.
+            if swarm.masters.isEmpty, let host = request.head.authority { swarm.masters = ["http://\(host)"] }
+            return try jsonResponse(swarm)
         }
     }
 
+    /// Where masters and servers are.
+    static func swarm(_ core: MasterCore) async -> SwarmReply {
+        SwarmReply(
+            swarm: core.swarm, masters: core.registry.urls(leader: core.leader.url),
+            servers: await core.rosters.current.records.map {
+                SwarmReply.Server(name: $0.name, address: $0.address, zone: $0.zone, state: $0.shownState)
+            })
+    }
+
     @Sendable private func changes(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
-        try context.requireAdmin()
+        let caller = try context.requireAdmin()
         let position = try request.query("after") ?? HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] }
         let seconds = try request.queryInt("seconds")
         guard (0...86_400).contains(seconds ?? 0) else {
             throw BrimError(.invalid, "seconds is \(seconds ?? 0)", advice: "Ask for 0 to 86400, or leave it out")
         }
         let listener = FeedListener(
-            feed: feed, swarm: { await swarm(request) },
-            after: position.map { ChangePosition(rawValue: $0) }, limit: seconds.map { .seconds($0) })
+            feed: feed, after: position.map { ChangePosition(rawValue: $0) }, limit: seconds.map { .seconds($0) },
+            expires: .now + .seconds(max(0, min(caller.expires - Timestamp.now.seconds, 86_400 * 365))))
         return Response(
             status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
             body: ResponseBody { try await listener.run(&$0) })
@@ -41,13 +53,15 @@ struct FeedRoutes: Sendable {
             throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
         }
         let after = try request.queryInt("after").map { FileID(Int64($0)) }
-        let position = try await core.store.changePosition()
-        let found = try await core.store.entries(after: after, limit: limit)
-        let page = Self.cut(found)
-        return try jsonResponse(
-            SnapshotReply(
-                position: position.rawValue, entries: page.map(FeedEntry.init),
-                next: page.count < found.count || found.count == limit ? page.last?.id : nil))
+        return try await feed.page {
+            let position = try await core.store.changePosition()
+            let found = try await core.store.entries(after: after, limit: limit)
+            let page = Self.cut(found)
+            return try jsonResponse(
+                SnapshotReply(
+                    position: position.rawValue, entries: page.map(FeedEntry.init),
+                    next: page.count < found.count || found.count == limit ? page.last?.id : nil))
+        }
     }
 
     /// Attributes may be large: a page that has many of them is a shorter one.
@@ -62,15 +76,4 @@ struct FeedRoutes: Sendable {
 
     /// Of one page, at most, were they as long as they may be.
     private static let attributeBytes = 16 << 20
-
-    /// Where masters and servers are. Before this master knows of any, itself included, it is where it was asked.
-    private func swarm(_ request: Request) async -> SwarmReply {
-        var masters = core.registry.urls(leader: core.leader.url)
-        if masters.isEmpty { masters = [request.head.authority].compactMap { $0 }.map { "http://\($0)" } }
-        return SwarmReply(
-            masters: masters,
-            servers: await core.rosters.current.records.map {
-                SwarmReply.Server(name: $0.name, address: $0.address, zone: $0.zone, state: $0.shownState)
-            })
-    }
 }

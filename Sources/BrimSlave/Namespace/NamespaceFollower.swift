@@ -1,6 +1,7 @@
 import BrimModel
 import BrimWire
 import Foundation
+import GRDB
 import Logging
 import ServiceLifecycle
 
@@ -16,72 +17,96 @@ final class NamespaceFollower: BackgroundLoop {
 
     private let node: SlaveNode
     private let replica: NamespaceReplica
+    private let joined: Latch<ServerName>
 
-    init(node: SlaveNode, replica: NamespaceReplica) {
+    /// `joined` is set when this server is known to be of the swarm whose masters it was given.
+    init(node: SlaveNode, replica: NamespaceReplica, joined: Latch<ServerName>) {
         self.node = node
         self.replica = replica
+        self.joined = joined
     }
 
-    /// A master says that the changes since our position are not to be had.
-    private struct Gone: Error {}
+    /// The copy does not lead to what masters have now: it is made anew.
+    private struct Gone: Error { var why: String }
 
     func run() async throws {
         await cancelWhenGracefulShutdown { await self.followMasters() }
     }
 
     private func followMasters() async {
+        worker.waits(for: "the first join")
+        guard (try? await joined.get()) != nil else { return }
         var backoff = Backoff()
         var turn = 0
         while !Task.isCancelled {
-            // Nobody's name may change after its first join.
-            guard node.directory.identity.name != nil else {
-                worker.waits(for: "the first join")
-                try? await Task.sleep(for: .milliseconds(200))
-                continue
-            }
             let began = ContinuousClock.now
-            let masters = masters
+            let masters = node.masters.known
             let master = masters[turn % max(1, masters.count)]
             do {
                 try await follow(master)
-            } catch is CancellationError {
-                return
-            } catch is Gone {
-                node.logger.info("the namespace is copied anew: the changes since the last copy are not to be had")
             } catch {
-                node.logger.debug("changes cannot be followed", metadata: ["master": "\(master)", "error": "\(error)"])
+                if Task.isCancelled { return }
                 worker.failed(error)
-                turn += 1
+                await judge(error, of: master)
+                if !(error is Gone) { turn += 1 }
             }
             if ContinuousClock.now - began > .seconds(30) { backoff = Backoff() }
             try? await Task.sleep(for: backoff.next())
         }
     }
 
-    /// The one that answered last first.
-    private var masters: [String] {
-        let all = node.configuration.masters
-        guard let preferred = node.masters.preferred else { return all }
-        return [preferred] + all.filter { $0 != preferred }
+    /// Makes the copy anew where that helps.
+    private func judge(_ error: any Error, of master: String) async {
+        do {
+            switch error {
+            case let gone as Gone:
+                node.logger.notice("the namespace is copied anew", metadata: ["reason": "\(gone.why)"])
+                _ = try await begin()
+            case let error as DatabaseError where [.SQLITE_CORRUPT, .SQLITE_NOTADB].contains(error.resultCode):
+                node.logger.error("the copy of the namespace is damaged and made anew", metadata: ["error": "\(error)"])
+                _ = try await begin()
+            default:
+                node.logger.debug("changes cannot be followed", metadata: ["master": "\(master)", "error": "\(error)"])
+            }
+        } catch {
+            node.logger.error("the namespace cannot be copied", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func begin() async throws -> ReplicaDatabase {
+        let (replica, server) = (replica, node.name)
+        let scope: ReplicaScope = node.configuration.namespace == .own ? .own : .full
+        return try await node.store.io.run { try replica.begin(scope: scope, server: server) }
     }
 
     // MARK: One master
 
+    /// Ends when the master ends its changes.
     private func follow(_ master: String) async throws {
+        try await meet(master)
         let copy = try await copyToFollow(master)
-        guard let position = copy.progress.position else { throw Gone() }
+        guard let position = copy.progress.position else { throw Gone(why: "it has no position") }
+        var listening = Listening(copy: copy)
         let reply = try await node.peers.download(
             "\(master)/v1/changes?after=\(PercentEncoding.encode(position))", headers: [], token: try token(),
             idle: Self.idle)
-        var listening = Listening(copy: copy, began: Timestamp.now.milliseconds)
         var events = ServerSentEvents()
         for try await bytes in reply.body {
             for event in try events.take(bytes) { try await take(event, &listening) }
         }
-        throw BrimError(.unavailable, "\(master) ended its changes")
     }
 
     private func token() throws -> String { try node.configuration.keys.nodeToken(name: node.name.rawValue) }
+
+    /// Learns where the swarm is. Throws `.conflict` for a master of another swarm.
+    private func meet(_ master: String) async throws {
+        let swarm = try await node.peers.call(
+            .GET, "\(master)/v1/swarm", token: try token(), deadline: .seconds(5), as: SwarmReply.self)
+        guard swarm.swarm == node.directory.identity.swarm else {
+            throw BrimError(.conflict, "\(master) is a master of another swarm")
+        }
+        replica.swarm = swarm
+    }
 
     /// The copy that goes on, made where there is none, or where it is of another kind than is wanted.
     private func copyToFollow(_ master: String) async throws -> ReplicaDatabase {
@@ -89,14 +114,7 @@ final class NamespaceFollower: BackgroundLoop {
         var copy = replica.writing
         if let found = copy?.progress, found.scope == .own, setting == .full || found.server != node.name { copy = nil }
         let current: ReplicaDatabase
-        if let copy {
-            current = copy
-        } else {
-            let (replica, server) = (replica, node.name)
-            current = try await node.store.io.run {
-                try replica.begin(scope: setting == .own ? .own : .full, server: server)
-            }
-        }
+        if let copy { current = copy } else { current = try await begin() }
         if setting == .own, current.progress.scope == .full { try await current.keepOwn() }
         try await completeSnapshot(of: current, from: master)
         return current
@@ -111,6 +129,10 @@ final class NamespaceFollower: BackgroundLoop {
             let page = try await node.peers.call(
                 .GET, "\(master)/v1/snapshot?\(after)limit=\(Limits.pageEntries)", token: try token(),
                 deadline: .seconds(30), as: SnapshotReply.self)
+            // The changes since the first page complete it: a page must not be from before them.
+            if let begin = copy.progress.position, page.position.utf8.lexicographicallyPrecedes(begin.utf8) {
+                throw Gone(why: "the database is not as far as it was when the copy was begun")
+            }
             try await copy.enter(page)
             worker.did(page.entries.count)
             try await limit(copy)
@@ -133,9 +155,12 @@ final class NamespaceFollower: BackgroundLoop {
 
     private struct Listening {
         let copy: ReplicaDatabase
-        /// When the snapshot was whole at the latest, in milliseconds since 1970: a copy as of then is consistent.
-        let began: Int64
+        /// When the snapshot was whole at the latest: a copy as of then is consistent.
+        let began = ContinuousClock.now
+        var delays = FeedDelays()
         var noted = ContinuousClock.now
+
+        init(copy: ReplicaDatabase) { self.copy = copy }
     }
 
     private func take(_ event: ServerSentEvent, _ listening: inout Listening) async throws {
@@ -146,29 +171,28 @@ final class NamespaceFollower: BackgroundLoop {
             worker.did(changes.count)
             try await limit(listening.copy)
         case .alive:
-            guard let age = try decode(FeedAlive.self, event).age else {
-                worker.begins("catches up")
-                return
-            }
-            try await note(Timestamp.now.milliseconds - Int64(max(0, age) * 1000), event.id, &listening)
+            let alive = try decode(FeedAlive.self, event)
+            let delay = listening.delays.delay(at: .seconds(alive.at), heard: .now - listening.began)
+            guard let age = alive.age else { return worker.begins("catches up") }
+            try await note(.seconds(max(0, age)) + delay, event.id, &listening)
         case .swarm:
             let swarm = try decode(SwarmReply.self, event)
             replica.swarm = swarm
             try await listening.copy.store(swarm)
         case .gone:
-            let (replica, server, own) = (replica, node.name, node.configuration.namespace == .own)
-            _ = try await node.store.io.run { try replica.begin(scope: own ? .own : .full, server: server) }
-            throw Gone()
+            throw Gone(why: "the masters do not know the changes since it was made")
         case nil: break
         }
     }
 
-    /// All changes up to a moment are applied.
-    private func note(_ asOf: Int64, _ position: String?, _ listening: inout Listening) async throws {
+    /// All changes up to a moment, that long ago, are applied.
+    private func note(_ age: Duration, _ position: String?, _ listening: inout Listening) async throws {
         let copy = listening.copy
-        let isReady = copy.progress.isReady || asOf >= listening.began
+        let isReady = copy.progress.isReady || .now - age >= listening.began
         let isDue = ContinuousClock.now - listening.noted >= Self.notePace
-        try await copy.note(asOf: asOf, position: position, isReady: isReady, isStored: isDue)
+        try await copy.note(
+            asOf: Timestamp.now.milliseconds - age.wholeMilliseconds, position: position, isReady: isReady,
+            isStored: isDue)
         if isDue { listening.noted = .now }
         if isReady { replica.serve(copy) }
         worker.rests()
@@ -180,5 +204,18 @@ final class NamespaceFollower: BackgroundLoop {
         } catch {
             throw BrimError(.internal, "the change feed is not understood: \(error)", advice: "Compare versions")
         }
+    }
+}
+
+/// How long what a master says is on its way, or waits here, compared with what came fastest: clocks need not agree.
+struct FeedDelays {
+    private var least: Duration?
+
+    /// Of what was said `at` after the master had begun to speak, and `heard` after this server began to listen.
+    mutating func delay(at: Duration, heard: Duration) -> Duration {
+        let difference = heard - at
+        let fastest = min(least ?? difference, difference)
+        least = fastest
+        return difference - fastest
     }
 }

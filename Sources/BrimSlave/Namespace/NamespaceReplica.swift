@@ -48,7 +48,7 @@ final class NamespaceReplica: Sendable {
                 found.building = database
             }
         }
-        found.swarm = try (found.serving ?? found.building)?.swarm()
+        found.swarm = swarm(known: found.serving ?? found.building)
         state.withLock { [found] in $0 = found }
     }
 
@@ -72,6 +72,16 @@ final class NamespaceReplica: Sendable {
         }
         ReplicaDatabase.remove(path(number))
         return nil
+    }
+
+    /// What a copy says of where the swarm is.
+    private func swarm(known copy: ReplicaDatabase?) -> SwarmReply? {
+        do {
+            return try copy?.swarm()
+        } catch {
+            logger.warning("it is not known where the swarm was", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     // MARK: Keeping up
@@ -130,7 +140,8 @@ final class NamespaceReplica: Sendable {
         }
         let age = Self.age(database.progress.asOf, .now)
         do {
-            return (try await database.pool.read { try body(ReplicaReader(database: $0)) }, age)
+            let scope = database.progress.scope
+            return (try await database.pool.read { try body(ReplicaReader(database: $0, scope: scope)) }, age)
         } catch let error as DatabaseError {
             throw BrimError(.io, "the copy of the namespace cannot be read: \(error)", advice: "Ask another slave")
         }
@@ -145,6 +156,7 @@ final class NamespaceReplica: Sendable {
 /// The entries at one moment.
 struct ReplicaReader {
     let database: Database
+    let scope: ReplicaScope
 
     /// The entries along a path, the root first, as far as they are there.
     func resolve(_ path: BrimPath) throws -> [Entry] {

@@ -117,10 +117,10 @@ final class ReplicaDatabase: Sendable {
         try await pool.write { try ReplicaSchema.set("swarm", json, in: $0) }
     }
 
-    /// Blocks.
+    /// Blocks. nil when none was stored.
     func swarm() throws -> SwarmReply? {
         guard let json = try pool.read({ try ReplicaSchema.text("swarm", in: $0) }) else { return nil }
-        return try? BrimJSON.decoder().decode(SwarmReply.self, from: Data(json.utf8))
+        return try BrimJSON.decoder().decode(SwarmReply.self, from: Data(json.utf8))
     }
 }
 

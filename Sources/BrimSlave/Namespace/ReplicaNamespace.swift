@@ -124,7 +124,8 @@ struct ReplicaNamespace: Sendable {
 }
 
 extension ReplicaReader {
-    /// Throws `.notFound`, naming the first missing component, or `.notDirectory`.
+    /// Throws `.notFound`, naming the first missing component, or `.notDirectory`; `.unavailable` for what may be a file of
+    /// which only other servers know.
     func entry(at path: BrimPath) throws -> Entry {
         let found = try resolve(path)
         guard found.count <= path.components.count, let last = found.last else {
@@ -135,6 +136,12 @@ extension ReplicaReader {
             let reached = try BrimPath(Array(path.components.prefix(found.count - 1)))
             throw BrimError(.notDirectory, "\(reached) is not a directory", advice: "Name a directory")
         }
-        throw BrimError(.notFound, "\(try BrimPath(Array(path.components.prefix(found.count)))) does not exist")
+        let missing = try BrimPath(Array(path.components.prefix(found.count)))
+        guard scope == .full || found.count < path.components.count else {
+            throw BrimError(
+                .unavailable, "this slave knows only its own files, and \(missing) is none of them",
+                advice: "Ask another slave, or a master")
+        }
+        throw BrimError(.notFound, "\(missing) does not exist")
     }
 }

@@ -26,26 +26,27 @@ struct ReplicaRoutes: Sendable {
         router.onTree("/v1/files", method: .head, use: head)
         router.post("/v1/reads", use: planReads)
         router.get("/v1/swarm") { _, context in
-            try context.requireRead(.root)
-            return try jsonResponse(
-                SwarmReply(
-                    masters: replica.swarm?.masters ?? node.configuration.masters,
-                    servers: replica.swarm?.servers ?? [], replica: replica.status()))
+            try context.requireReader()
+            return try jsonResponse(swarm())
         }
         refuse(router)
+    }
+
+    /// As the masters told last.
+    private func swarm() -> SwarmReply {
+        let told = replica.swarm
+        return SwarmReply(
+            swarm: node.directory.identity.swarm,
+            masters: told.flatMap { $0.masters.isEmpty ? nil : $0.masters } ?? node.configuration.masters,
+            servers: told?.servers ?? [], replica: replica.status())
     }
 
     /// The path, for those who may read it and do not need a master.
     private func readable(_ request: Request, _ context: BrimRequestContext, _ prefix: String) throws -> BrimPath {
         let path = try request.catchAllPath(after: prefix)
         try context.requireRead(path)
-        try allowsAge(request)
+        try request.requireNoMaster()
         return path
-    }
-
-    private func allowsAge(_ request: Request) throws {
-        guard request.headers[.cacheControl]?.lowercased().contains("no-cache") == true else { return }
-        throw BrimError(.unavailable, "this is a slave: what it knows may be old", advice: "Ask a master")
     }
 
     @Sendable private func list(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
@@ -103,8 +104,16 @@ struct ReplicaRoutes: Sendable {
         }
         for path in body.paths { try context.requireRead(path) }
         if context.caller == nil { try context.requireRead(.root) }
-        try allowsAge(request)
+        try request.requireNoMaster()
         if body.version != nil { throw Self.versions }
+        // What this slave does not know of a single file, another may.
+        if body.paths.count == 1, let path = body.paths.first {
+            do {
+                return try jsonResponse(ReadsReply(reads: [.init(plan: try await namespace.plan(path))]))
+            } catch let error as BrimError where error.code != .unavailable {
+                return try jsonResponse(ReadsReply(reads: [.init(error: error)]))
+            }
+        }
         var items: [ReadsReply.Item] = []
         for path in body.paths {
             do {
@@ -134,9 +143,36 @@ struct ReplicaRoutes: Sendable {
                 throw Self.isSlave
             }
         }
-        for prefix in ["/v1/usage", "/v1/versions", "/v1/trash"] {
+        for prefix in ["/v1/usage", "/v1/versions", "/v1/trash", "/v1/why"] {
             router.onTree(prefix, method: .get) { request, context -> Response in
                 try context.requireRead(try request.catchAllPath(after: prefix))
+                throw Self.isSlave
+            }
+        }
+        router.onTree("/v1/verify", method: .post) { request, context -> Response in
+            try context.requireRead(try request.catchAllPath(after: "/v1/verify"))
+            throw Self.isSlave
+        }
+        refuseAboutTheSwarm(router)
+    }
+
+    private func refuseAboutTheSwarm(_ router: Router<BrimRequestContext>) {
+        router.get("/v1/masters") { _, context -> Response in
+            try context.requireCaller()
+            throw Self.isSlave
+        }
+        router.get("/v1/servers") { _, context -> Response in
+            try context.requireRead(.root)
+            throw Self.isSlave
+        }
+        let admins: [(HTTPRequest.Method, String)] = [
+            (.get, "settings"), (.patch, "settings"), (.get, "changes"), (.get, "snapshot"),
+            (.delete, "servers/:name"), (.put, "servers/:name/quota"), (.put, "servers/:name/zone"),
+            (.post, "servers/:name/drain"), (.post, "servers/:name/undrain"),
+        ]
+        for (method, route) in admins {
+            router.on(RouterPath("/v1/\(route)"), method: method) { _, context -> Response in
+                try context.requireAdmin()
                 throw Self.isSlave
             }
         }
@@ -152,4 +188,12 @@ struct ReplicaRoutes: Sendable {
     private static let isSlave = BrimError(
         .unavailable, "this is a slave: it answers readers, and only a master can do that",
         advice: "Nothing was changed. See that a master runs, and ask it")
+}
+
+extension Request {
+    /// Throws `.unavailable` for what only a master shall answer.
+    func requireNoMaster() throws {
+        guard headers[.cacheControl]?.lowercased().contains("no-cache") == true else { return }
+        throw BrimError(.unavailable, "this is a slave: what it knows may be old", advice: "Ask a master")
+    }
 }

@@ -88,7 +88,13 @@ public enum FeedEvent: String, Sendable {
 public struct FeedAlive: Sendable, Codable, Hashable {
     /// Seconds since what was told was all there was; null while older changes are being told.
     @Nullable public var age: Double?
-    public init(age: Double?) { _age = Nullable(wrappedValue: age) }
+    /// Seconds since the stream began. What is told later than others were, by this and the listener's own clock, was held
+    /// up on its way: its age is that much more.
+    public var at: Double
+    public init(age: Double?, at: Double) {
+        _age = Nullable(wrappedValue: age)
+        self.at = at
+    }
 }
 
 /// `GET /v1/snapshot?after=ID&limit=1000`: all entries in order of their numbers, in pages.
@@ -121,13 +127,16 @@ public struct SwarmReply: Sendable, Codable, Hashable {
         }
     }
 
-    /// URLs of masters.
+    /// The id of the swarm; nil on a slave that was told of none yet.
+    public var swarm: String?
+    /// URLs of masters, the leader's first.
     public var masters: [String]
     /// All servers that are not forgotten, by name.
     public var servers: [Server]
     /// Slaves only: what it has of the namespace.
     public var replica: ReplicaStatus?
-    public init(masters: [String], servers: [Server], replica: ReplicaStatus? = nil) {
+    public init(swarm: String?, masters: [String], servers: [Server], replica: ReplicaStatus? = nil) {
+        self.swarm = swarm
         self.masters = masters
         self.servers = servers
         self.replica = replica
