@@ -160,7 +160,8 @@ private struct ReplicaModel {
                     view: view)
             case 6:
                 guard let entry = pick(entries.filter { $0.id != .root }, &random) else { return }
-                _ = try await store.remove([Removal(entry, path: "/gone")], now: Bool.random(using: &random), view: view)
+                let now = Bool.random(using: &random)
+                _ = try await store.remove([Removal(entry, path: "/gone")], now: now, view: view)
             case 7:
                 guard let trash = pick(await store.removedFiles(.below("/"), after: nil, limit: 100), &random) else {
                     return
@@ -202,12 +203,13 @@ private struct ReplicaModel {
 
     // MARK: The copy
 
-    /// A page of a snapshot, or some changes.
-    private mutating func follow() async throws {
+    /// A page of a snapshot, or some changes. True when the copy has all there is.
+    @discardableResult
+    private mutating func follow() async throws -> Bool {
         guard let copy = replica.writing else {
             _ = try replica.begin(scope: scope, server: servers[0])
             happened["began", default: 0] += 1
-            return
+            return false
         }
         guard copy.progress.hasSnapshot else {
             let position = await store.changePosition()
@@ -217,7 +219,7 @@ private struct ReplicaModel {
                 SnapshotReply(
                     position: position.rawValue, entries: page.map(FeedEntry.init),
                     next: page.count == limit ? page.last?.id : nil))
-            return
+            return false
         }
         do {
             let position = ChangePosition(rawValue: copy.progress.position ?? "")
@@ -229,11 +231,13 @@ private struct ReplicaModel {
                 replica.serve(copy)
                 happened["served", default: 0] += 1
                 try await expectEqual()
+                return true
             }
         } catch is PositionLost {
             happened["lost", default: 0] += 1
             _ = try replica.begin(scope: scope, server: servers[0])
         }
+        return false
     }
 
     /// As it comes over the wire.
@@ -258,7 +262,11 @@ private struct ReplicaModel {
 
     private mutating func finish() async throws {
         // Enough for any snapshot and all changes.
-        for _ in 0..<1000 { try await follow() }
+        var steps = 0
+        while try await !follow() {
+            steps += 1
+            try #require(steps < 1000)
+        }
         try await expectEqual()
         // What a fresh seed reaches is chance.
         guard isFixed else { return }

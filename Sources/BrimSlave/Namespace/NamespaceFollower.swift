@@ -35,7 +35,12 @@ final class NamespaceFollower: BackgroundLoop {
 
     private func followMasters() async {
         worker.waits(for: "the first join")
-        guard (try? await joined.get()) != nil else { return }
+        do {
+            _ = try await joined.get()
+        } catch {
+            // This server ends, this loop when it is told to.
+            return await untilCancelled()
+        }
         var backoff = Backoff()
         var turn = 0
         while !Task.isCancelled {
@@ -53,6 +58,10 @@ final class NamespaceFollower: BackgroundLoop {
             if ContinuousClock.now - began > .seconds(30) { backoff = Backoff() }
             try? await Task.sleep(for: backoff.next())
         }
+    }
+
+    private func untilCancelled() async {
+        while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
     }
 
     /// Makes the copy anew where that helps.
