@@ -9,7 +9,6 @@
 #define CLIENT(c) ((mongoc_client_t *) (c))
 #define SESSION(s) ((mongoc_client_session_t *) (s))
 #define CURSOR(c) ((mongoc_cursor_t *) (c))
-#define STREAM(s) ((mongoc_change_stream_t *) (s))
 
 // ---- Replies ----
 
@@ -335,62 +334,6 @@ void cmongo_batch_clear(cmongo_batch *batch) {
 
 void cmongo_cursor_free(cmongo_cursor *cursor) {
     mongoc_cursor_destroy(CURSOR(cursor));
-}
-
-// ---- Change streams ----
-
-cmongo_stream *cmongo_watch(
-    cmongo_client *client, const char *database, const char *collection_name, cmongo_document pipeline,
-    cmongo_document options, cmongo_reply *reply) {
-    bson_t stages;
-    bson_t opts;
-    if (!view(pipeline, &stages, reply) || !view(options, &opts, reply)) {
-        return NULL;
-    }
-    mongoc_collection_t *collection = mongoc_client_get_collection(CLIENT(client), database, collection_name);
-    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-    mongoc_collection_set_read_prefs(collection, primary);
-    mongoc_change_stream_t *stream = mongoc_collection_watch(collection, &stages, &opts);
-    mongoc_read_prefs_destroy(primary);
-    mongoc_collection_destroy(collection);
-    return (cmongo_stream *) stream;
-}
-
-static cmongo_document bytes_of(const bson_t *document) {
-    cmongo_document bytes = {NULL, 0};
-    if (document != NULL) {
-        bytes.bytes = bson_get_data(document);
-        bytes.length = document->len;
-    }
-    return bytes;
-}
-
-int cmongo_stream_next(cmongo_stream *stream, cmongo_document *event, cmongo_reply *reply) {
-    const bson_t *document = NULL;
-    const bson_t *answer = NULL;
-    bson_error_t error;
-    if (mongoc_change_stream_next(STREAM(stream), &document)) {
-        *event = bytes_of(document);
-        return 1;
-    }
-    if (!mongoc_change_stream_error_document(STREAM(stream), &error, &answer)) {
-        return 0;
-    }
-    set_error(reply, &error);
-    if (answer != NULL) {
-        bson_t copy;
-        bson_copy_to(answer, &copy);
-        take_document(reply, &copy);
-    }
-    return -1;
-}
-
-cmongo_document cmongo_stream_token(cmongo_stream *stream) {
-    return bytes_of(mongoc_change_stream_get_resume_token(STREAM(stream)));
-}
-
-void cmongo_stream_free(cmongo_stream *stream) {
-    mongoc_change_stream_destroy(STREAM(stream));
 }
 
 // ---- Writes ----

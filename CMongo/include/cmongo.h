@@ -13,7 +13,6 @@ typedef struct cmongo_pool cmongo_pool;
 typedef struct cmongo_client cmongo_client;
 typedef struct cmongo_session cmongo_session;
 typedef struct cmongo_cursor cmongo_cursor;
-typedef struct cmongo_stream cmongo_stream;
 
 /// One BSON document (or array) in the caller's memory; a null pointer stands for an empty document.
 typedef struct {
@@ -110,18 +109,6 @@ bool cmongo_cursor_fill(
 void cmongo_batch_clear(cmongo_batch *batch);
 /// Tells the server to forget the cursor if it is still open.
 void cmongo_cursor_free(cmongo_cursor *cursor);
-
-/// A change stream on a collection; `pipeline` is a BSON array, applied to the events. Sends nothing after the first
-/// `aggregate`, whose failure the first `next` tells. Null only if the pipeline is no BSON (see `reply`).
-cmongo_stream *cmongo_watch(
-    cmongo_client *client, const char *database, const char *collection, cmongo_document pipeline,
-    cmongo_document options, cmongo_reply *reply);
-/// 1: an event is in `event`, valid until the next call. 0: none came within the option maxAwaitTimeMS. -1: failure, the
-/// stream is of no use any more; what may be resumed was resumed already.
-int cmongo_stream_next(cmongo_stream *stream, cmongo_document *event, cmongo_reply *reply);
-/// Where another stream goes on after all that this one gave, valid until the next call; without bytes if not known.
-cmongo_document cmongo_stream_token(cmongo_stream *stream);
-void cmongo_stream_free(cmongo_stream *stream);
 
 typedef enum {
     CMONGO_INSERT = 0,

@@ -195,6 +195,9 @@ extension MongoMetadataStore {
             return try await body()
         } catch let error as MongoError {
             if let code = error.code, Self.lostCodes.contains(code) { throw PositionLost() }
+            if error.isStreamResumable, error.kind == .command {
+                throw BrimError(.unavailable, "\(action): \(error)")
+            }
             if isResuming, error.kind == .command {
                 logger.warning("MongoDB does not go on from a position", metadata: ["error": "\(error)"])
                 throw PositionLost()

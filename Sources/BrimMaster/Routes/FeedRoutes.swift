@@ -13,19 +13,19 @@ struct FeedRoutes: Sendable {
     func add(to router: Router<BrimRequestContext>) {
         router.get("/v1/changes", use: changes)
         router.get("/v1/snapshot", use: snapshot)
-        router.get("/v1/swarm") { request, context in
+        router.get("/v1/swarm") { _, context in
             try context.requireReader()
-            var swarm = await Self.swarm(core)
-            // Before this master knows of any, itself included, it is where it was asked.
-            if swarm.masters.isEmpty, let host = request.head.authority { swarm.masters = ["http://\(host)"] }
-            return try jsonResponse(swarm)
+            return try jsonResponse(await Self.swarm(core))
         }
     }
 
     /// Where masters and servers are.
     static func swarm(_ core: MasterCore) async -> SwarmReply {
-        SwarmReply(
-            swarm: core.swarm, masters: core.registry.urls(leader: core.leader.url),
+        var masters = core.registry.urls(leader: core.leader.url)
+        // It does not know itself before it has met the others.
+        if masters.isEmpty, let own = try? await core.url() { masters = [own] }
+        return SwarmReply(
+            swarm: core.swarm, masters: masters,
             servers: await core.rosters.current.records.map {
                 SwarmReply.Server(name: $0.name, address: $0.address, zone: $0.zone, state: $0.shownState)
             })

@@ -28,13 +28,14 @@ public struct WatchOptions: Sendable {
         self.batchSize = batchSize
     }
 
-    var document: BSONDocument {
-        var document: BSONDocument = [
-            "batchSize": .int(max(1, batchSize)), "maxAwaitTimeMS": .int64(max(1, maxAwait.milliseconds)),
-        ]
-        if let resumeAfter { document.append("resumeAfter", .document(resumeAfter)) }
-        if looksUpDocuments { document.append("fullDocument", "updateLookup") }
-        return document
+    var batch: Int { max(1, batchSize) }
+
+    /// The stage `$changeStream`.
+    var stage: BSONDocument {
+        var stage: BSONDocument = [:]
+        if let resumeAfter { stage.append("resumeAfter", .document(resumeAfter)) }
+        if looksUpDocuments { stage.append("fullDocument", "updateLookup") }
+        return stage
     }
 }
 
@@ -43,8 +44,9 @@ extension MongoCollection {
     /// pool, which this keeps until `take` returns false: a pool needs one client for each stream besides those for all
     /// else. What `take` waits for, the stream waits for.
     ///
-    /// A stream that breaks goes on by itself where the server allows it. Throws why it cannot, `.cancelled`, and
-    /// `.closed` when the client is closed meanwhile; the thread may take `maxAwait` longer to notice.
+    /// A stream that breaks does not go on by itself: whoever follows begins another one, after the last token. Throws why
+    /// it broke, `.cancelled`, and `.closed` when the client is closed meanwhile; the thread may take `maxAwait` longer to
+    /// notice.
     public func watch(
         _ pipeline: [BSONDocument], _ options: WatchOptions = WatchOptions(),
         _ take: @escaping @Sendable (ChangeStreamStep) -> Bool
@@ -52,7 +54,7 @@ extension MongoCollection {
         let (target, pool, end) = (target, client.pool, StreamEnd())
         try await withTaskCancellationHandler {
             _ = try await pool.run { connection in
-                try connection.watch(target, pipeline: pipeline, options: options.document) { step in
+                try connection.watch(target, pipeline: pipeline, options: options) { step in
                     if !pool.isRunning { end.request(.closed) }
                     return end.reason == nil && take(step)
                 }

@@ -24,7 +24,7 @@ final class Connection {
         client = nil
     }
 
-    func takeClient() throws(MongoError) -> OpaquePointer {
+    private func takeClient() throws(MongoError) -> OpaquePointer {
         if let client { return client }
         guard let taken = cmongo_pool_take(pool.pointer) else {
             throw MongoError(.overloaded, "libmongoc's pool has no client left")
@@ -34,7 +34,7 @@ final class Connection {
     }
 
     /// Runs `body`, which fills the reply and says whether it succeeded; gives the reply's document (empty if none).
-    func reply(
+    private func reply(
         partialResult: (BSONDocument) -> BulkWriteResult? = { _ in nil },
         _ body: (inout cmongo_reply) -> Bool
     ) throws(MongoError) -> BSONDocument {
@@ -189,17 +189,21 @@ final class Connection {
 
     var isInTransaction: Bool { session != nil }
 
-    /// Begins a transaction; until `endSession` all that this connection does belongs to it.
-    func beginTransaction(_ options: MongoTransactionOptions) throws(MongoError) {
+    /// Begins a session: until `endSession` all that this connection does belongs to it.
+    func beginSession() throws(MongoError) {
+        guard session == nil else { return }
         let client = try takeClient()
-        if session == nil {
-            var started: OpaquePointer?
-            _ = try reply { reply in
-                started = cmongo_session_start(client, &reply)
-                return started != nil
-            }
-            session = started
+        var started: OpaquePointer?
+        _ = try reply { reply in
+            started = cmongo_session_start(client, &reply)
+            return started != nil
         }
+        session = started
+    }
+
+    /// Begins a transaction, in a session.
+    func beginTransaction(_ options: MongoTransactionOptions) throws(MongoError) {
+        try beginSession()
         guard let session else { return }
         _ = try reply { reply in
             options.readConcern.rawValue.withCString { level in
