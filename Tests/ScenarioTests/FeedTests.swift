@@ -55,11 +55,16 @@ extension ScenarioTests {
             try await Swarm.run { swarm in
                 try await swarm.startMaster()
                 try await swarm.startSlave("alpha", quota: "10M")
-                let first = try await listen(swarm, seconds: 2)
-                #expect(first.has(.alive) && first.has(.swarm) && !first.has(.gone))
-                let swarmEvent = try #require(first.events.first { $0.event == FeedEvent.swarm.rawValue })
-                let reply = try BrimJSON.decoder().decode(SwarmReply.self, from: Data(swarmEvent.data.utf8))
-                #expect(reply.masters == [swarm.url] && reply.servers.map(\.name.rawValue) == ["alpha"])
+                var first = Told()
+                // What is told of the swarm is up to a second old.
+                try await swarm.waitFor("it is told where alpha is") {
+                    first = try await listen(swarm, seconds: 2)
+                    let event = try #require(first.events.last { $0.event == FeedEvent.swarm.rawValue })
+                    let reply = try BrimJSON.decoder().decode(SwarmReply.self, from: Data(event.data.utf8))
+                    #expect(reply.masters == [swarm.url])
+                    return reply.servers.map(\.name.rawValue) == ["alpha"]
+                }
+                #expect(first.has(.alive) && !first.has(.gone))
                 let start = try #require(first.position)
                 try await swarm.put("one", to: "/d/one")
                 try await swarm.put("two", to: "/d/two")
