@@ -57,6 +57,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
         .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
+        .target(name: "ChildProcesses", dependencies: ["CLinux", "BrimModel"], swiftSettings: strict),
         .target(name: "BrimPlacement", dependencies: ["BrimModel"], swiftSettings: strict),
         .target(
             name: "BrimMetadata", dependencies: ["MongoDriver", "BrimModel", "BrimPlacement", logging],
@@ -74,8 +75,8 @@ let package = Package(
         .target(
             name: "BrimMaster",
             dependencies: [
-                "BrimModel", "BrimPlacement", "BrimMetadata", "BrimWire", "MongoDriver", hummingbird, logging,
-                lifecycle,
+                "BrimModel", "BrimPlacement", "BrimMetadata", "BrimWire", "ChildProcesses", "MongoDriver", hummingbird,
+                logging, lifecycle,
             ] + nio, swiftSettings: strict),
         .target(
             name: "BrimSlave",
@@ -94,7 +95,8 @@ let package = Package(
         .target(
             name: "BrimTestKit",
             dependencies: [
-                "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "MongoDriver", "BrimPlacement", logging,
+                "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "ChildProcesses", "MongoDriver", "BrimPlacement",
+                logging,
             ],
             swiftSettings: strict),
         .target(
@@ -110,9 +112,11 @@ let package = Package(
         .testTarget(
             name: "MongoDriverTests", dependencies: ["MongoDriver", "CMongo", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
+        .testTarget(
+            name: "ChildProcessesTests", dependencies: ["ChildProcesses", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimPlacementTests", dependencies: ["BrimPlacement", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], swiftSettings: strict),
-        .testTarget(name: "BrimWireTests", dependencies: ["BrimWire"], swiftSettings: strict),
+        .testTarget(name: "BrimWireTests", dependencies: ["BrimWire", "BrimTestKit"], swiftSettings: strict),
         .testTarget(
             name: "BrimClientTests",
             dependencies: ["BrimClient", "BrimModel", "BrimWire", "brim", hummingbird, logging],
@@ -121,7 +125,9 @@ let package = Package(
         .testTarget(
             name: "BrimSlaveTests", dependencies: ["BrimSlave", "BrimWire"], exclude: ["Fixtures"],
             swiftSettings: strict),
-        .testTarget(name: "SimulationTests", dependencies: ["BrimSimulation", "brim-simulate"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["BrimSimulation", "BrimTestKit", "brim-simulate"],
+            swiftSettings: strict),
         .testTarget(
             name: "ScenarioTests",
             dependencies: [

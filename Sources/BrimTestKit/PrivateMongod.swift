@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import MongoDriver
 import Synchronization
@@ -17,12 +18,6 @@ public final class PrivateMongod: Sendable {
         public let description: String
     }
 
-    private struct Running {
-        var process: Process
-        /// The end of the pipe whose closing ends mongod.
-        var leash: FileHandle
-    }
-
     private static let replicaSet = "brim-test"
     /// Mostly for machines that are busy with other things.
     private static let startLimit = Duration.seconds(90)
@@ -32,12 +27,13 @@ public final class PrivateMongod: Sendable {
     /// Holds the data and `mongod.log`.
     public let directory: URL
     private let binary: String
-    private let running = Mutex<Running?>(nil)
+    /// On the leash of the guard.
+    private let running = Mutex<ChildProcess?>(nil)
 
     public var uri: String { "mongodb://127.0.0.1:\(port)/?replicaSet=\(Self.replicaSet)" }
 
     /// Of mongod; 0 when it is stopped.
-    public var pid: Int32 { running.withLock { $0?.process.processIdentifier ?? 0 } }
+    public var pid: Int32 { running.withLock { $0?.pid ?? 0 } }
 
     private init(binary: String, port: Int, directory: URL) {
         self.binary = binary
@@ -45,13 +41,9 @@ public final class PrivateMongod: Sendable {
         self.directory = directory
     }
 
-    deinit {
-        dropLeash()
-    }
-
     /// What happens when this process dies: the guard ends mongod and removes its directory, in its own time.
     public func dropLeash() {
-        running.withLock { try? $0?.leash.close() }
+        running.withLock { $0?.releaseLeash() }
     }
 
     // MARK: Starting
@@ -155,14 +147,7 @@ public final class PrivateMongod: Sendable {
         """
 
     private func launch() throws {
-        var ends: [Int32] = [-1, -1]
-        // No other child may inherit the leash, or it would hold mongod as well.
-        guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
-            throw StartError(description: "no pipe: errno \(errno)")
-        }
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments =
+        let arguments =
             [
                 "-c", Self.guardScript, "mongod-guard", directory.path, binary,
                 "--dbpath", directory.path, "--port", String(port), "--bind_ip", "127.0.0.1",
@@ -174,10 +159,9 @@ public final class PrivateMongod: Sendable {
                 "enableTestCommands=1", "shutdownTimeoutMillisForSignaledShutdown=100",
                 "diagnosticDataCollectionEnabled=false",
             ].flatMap { ["--setParameter", $0] }
-        process.standardInput = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
-        let leash = FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
-        try process.run()
-        running.withLock { $0 = Running(process: process, leash: leash) }
+        let process = try ChildProcess(
+            URL(filePath: "/bin/sh"), arguments, input: .leash, output: .inherited, error: .inherited)
+        running.withLock { $0 = process }
     }
 
     private func waitUntilPrimary() async throws {
@@ -196,7 +180,7 @@ public final class PrivateMongod: Sendable {
     private func waitUntilPrimary(_ admin: MongoDatabase) async throws {
         let deadline = ContinuousClock.now + Self.startLimit
         var lastError = ""
-        while ContinuousClock.now < deadline, running.withLock({ $0?.process.isRunning ?? false }) {
+        while ContinuousClock.now < deadline, let process = running.withLock({ $0 }), process.exit == nil {
             do {
                 let hello = try await admin.runCommand(["hello": 1])
                 if hello["isWritablePrimary"]?.boolValue == true { return }
@@ -246,11 +230,7 @@ public final class PrivateMongod: Sendable {
             defer { running = nil }
             return running
         }
-        guard let taken else { return }
-        try? taken.leash.write(contentsOf: Data("keep\n".utf8))
-        try? taken.leash.close()
-        while taken.process.isRunning {
-            try? await Task.sleep(for: .milliseconds(20))
-        }
+        taken?.releaseLeash(saying: "keep\n")
+        _ = await taken?.wait()
     }
 }

@@ -1,4 +1,5 @@
 import BrimModel
+import BrimTestKit
 import BrimWire
 import Foundation
 import HTTPTypes
@@ -142,14 +143,14 @@ struct ExchangeTests {
 
     @Test(.enabled(if: ExchangeTests.curl != nil), arguments: [0, 10, 3_000_000])
     func curlUploadsThroughARedirectWithoutWaiting(size: Int) async throws {
-        let curl = try #require(Self.curl)
+        let curl = URL(filePath: try #require(Self.curl))
         let file = FileManager.default.temporaryDirectory.appending(path: "brim-wire-\(UUID().uuidString)")
         try Data(repeating: 7, count: size).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         try await withServer(routes: { Self.routes($0) }) { slave, _ in
             try await withServer(routes: { Self.routes($0, redirect: slave + "/count") }) { master, _ in
                 let start = ContinuousClock.now
-                let (status, output) = try await run(
+                let (status, output) = try await runProgram(
                     curl,
                     [
                         "-sS", "-v", "-L", "-T", file.path, "-H", "Expect: 100-continue", "--expect100-timeout", "30",
@@ -160,12 +161,13 @@ struct ExchangeTests {
                 // Without a 100 it waits this long before it sends.
                 #expect(ContinuousClock.now - start < .seconds(20), "\(output)")
                 if size > 0 { #expect(output.components(separatedBy: "100 Continue").count == 2, "\(output)") }
-                let refused = try await run(
+                let refused = try await runProgram(
                     curl,
                     ["-sS", "-T", file.path, "-H", "Expect: 100-continue", "-w", "%{http_code}", master + "/refuse"])
                 #expect(refused.status == 0)
                 #expect(refused.output.hasSuffix("507"))
-                let plain = try await run(curl, ["-sS", "-L", "-T", file.path, "-H", "Expect:", master + "/redirect"])
+                let plain = try await runProgram(
+                    curl, ["-sS", "-L", "-T", file.path, "-H", "Expect:", master + "/redirect"])
                 #expect(plain.output == "\(size)\n")
             }
         }

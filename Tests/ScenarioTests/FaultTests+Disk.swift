@@ -13,18 +13,10 @@ import Testing
 /// Disks that are full, read-only or gone.
 extension ScenarioTests.FaultTests {
     /// Whether file systems may be mounted here.
-    private static let mayMount: Bool = {
-        let trial = Process()
-        trial.executableURL = URL(filePath: "/bin/sh")
-        trial.arguments = [
-            "-c",
-            "d=$(mktemp -d) && mount -t tmpfs none \"$d\" 2>/dev/null && umount \"$d\"; r=$?; rmdir \"$d\"; exit $r",
-        ]
-        trial.standardError = FileHandle.nullDevice
-        guard (try? trial.run()) != nil else { return false }
-        trial.waitUntilExit()
-        return trial.terminationStatus == 0
-    }()
+    private static func mayMount() async throws -> Bool {
+        let trial = "d=$(mktemp -d) && mount -t tmpfs none \"$d\" && umount \"$d\"; r=$?; rmdir \"$d\"; exit $r"
+        return try await runProgram(URL(filePath: "/bin/sh"), ["-c", trial]).status == 0
+    }
 
     /// Runs a line of shell that must succeed.
     private func sh(_ swarm: Swarm, _ line: String) async throws {
@@ -63,7 +55,7 @@ extension ScenarioTests.FaultTests {
             token: try swarm.keys.nodeToken(name: "test"))
     }
 
-    @Test(.enabled(if: mayMount, "mounting is not allowed here"))
+    @Test(.enabled("mounting is not allowed here") { try await mayMount() })
     func aFullDisk() async throws {
         try await Swarm.run(SwarmOptions(["--copies", "1"])) { swarm in
             let disk = swarm.data(of: "alpha")
@@ -135,11 +127,11 @@ extension ScenarioTests.FaultTests {
         }
     }
 
-    @Test(.enabled(if: mayMount, "mounting is not allowed here"))
+    @Test(.enabled("mounting is not allowed here") { try await mayMount() })
     func aReadOnlyDisk() async throws {
         try await Swarm.run(SwarmOptions(["--copies", "2"])) { swarm in
             try await swarm.startMaster()
-            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M")
+            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M", ["--pending-expiry", "10s"])
             var contents: [String: Data] = [:]
             for index in 0..<3 {
                 contents["/f\(index)"] = Data.random(count: 20_000, seed: UInt64(index))
@@ -186,7 +178,7 @@ extension ScenarioTests.FaultTests {
     @Test func aDirectoryThatVanishes() async throws {
         try await Swarm.run(.watchful(["--copies", "2"])) { swarm in
             try await swarm.startMaster()
-            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M")
+            try await swarm.startSlaves(["alpha", "bravo", "charlie"], quota: "10M", ["--pending-expiry", "10s"])
             var contents: [String: Data] = [:]
             for index in 0..<3 {
                 contents["/f\(index)"] = Data.random(count: 20_000, seed: UInt64(index))

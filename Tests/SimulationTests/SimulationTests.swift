@@ -1,4 +1,5 @@
 import BrimSimulation
+import BrimTestKit
 import Foundation
 import Testing
 
@@ -6,8 +7,8 @@ import Testing
 ///
 /// They run in processes of their own, whose hashing is deterministic.
 @Suite(.serialized) struct SimulationTests {
-    @Test func swarmsKeepTheRules() throws {
-        let (status, output) = try simulate("--seeds", "1..200", "--steps", "60", "--jobs", "2")
+    @Test func swarmsKeepTheRules() async throws {
+        let (status, output) = try await simulate("--seeds", "1..200", "--steps", "60", "--jobs", "2")
         #expect(status == 0, "\(output)")
         #expect(output.contains("200 runs, 0 failed"), "\(output)")
         // The runs mean something only if all of this happened, often.
@@ -20,43 +21,36 @@ import Testing
         #expect(counts["rotten", default: 0] > 10, "\(output)")
     }
 
-    @Test func oneSeedIsOneRun() throws {
-        let runs = try (0..<3).map { _ in try simulate("--seed", "7", "--steps", "100").output }
+    @Test func oneSeedIsOneRun() async throws {
+        var runs: [String] = []
+        for _ in 0..<3 { runs.append(try await simulate("--seed", "7", "--steps", "100").output) }
         #expect(runs[0].contains("seed 7: trace "))
         #expect(runs[1] == runs[0])
         #expect(runs[2] == runs[0])
-        let other = try simulate("--seed", "8", "--steps", "100").output
+        let other = try await simulate("--seed", "8", "--steps", "100").output
         #expect(other != runs[0])
         // Reading along changes nothing.
-        let traced = try simulate("--seed", "7", "--steps", "100", "--trace").output
+        let traced = try await simulate("--seed", "7", "--steps", "100", "--trace").output
         #expect(traced.hasSuffix(runs[0]))
     }
 
     /// Each way to break the engine is noticed within 1000 steps, for what it is.
     @Test(arguments: Flaw.allCases)
-    func brokenEnginesAreCaught(flaw: Flaw) throws {
-        let (status, output) = try simulate(
+    func brokenEnginesAreCaught(flaw: Flaw) async throws {
+        let (status, output) = try await simulate(
             "--seeds", "1..16", "--steps", "60", "--jobs", "2", "--until-failure", "--flaw", flaw.rawValue)
         #expect(status == 1, "\(flaw) went unnoticed: \(output)")
         #expect(flaw.violations.contains { output.contains($0) }, "\(flaw): \(output)")
     }
 
-    @Test func argumentsThatMakeNoSenseAreRefused() throws {
-        #expect(try simulate("--seeds", "5..1").status != 0)
-        #expect(try simulate("--trace").status != 0)
-        #expect(try simulate("--steps", "0").status != 0)
+    @Test func argumentsThatMakeNoSenseAreRefused() async throws {
+        #expect(try await simulate("--seeds", "5..1").status != 0)
+        #expect(try await simulate("--trace").status != 0)
+        #expect(try await simulate("--steps", "0").status != 0)
     }
 
-    private func simulate(_ arguments: String...) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = try Self.executable
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+    private func simulate(_ arguments: String...) async throws -> (status: Int32, output: String) {
+        try await runProgram(try Self.executable, arguments, error: .inherited)
     }
 
     /// Built beside the tests.

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 
 #if canImport(Glibc)
@@ -9,18 +10,15 @@ import Foundation
 /// A child process whose output goes to files, and which can be signalled and waited for.
 public final class BrimProcess: Sendable {
     /// How a process ended.
-    public enum Exit: Sendable, Equatable {
-        case status(Int32)
-        case signal(Int32)
-    }
+    public typealias Exit = ChildProcess.Exit
 
     /// The command line, for messages.
     public let commandLine: String
-    public let pid: Int32
+    public var pid: Int32 { child.pid }
     /// Where its standard output and standard error go, both appended to.
     public let stdout: URL
     public let stderr: URL
-    private let process: Process
+    private let child: ChildProcess
 
     /// Starts `executable`.
     ///
@@ -34,38 +32,18 @@ public final class BrimProcess: Sendable {
         commandLine = ([executable.lastPathComponent] + arguments).joined(separator: " ")
         self.stdout = stdout
         self.stderr = stderr
-        process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
-        process.environment = environment
-        process.currentDirectoryURL = directory
-        process.standardInput = try stdin.map { try FileHandle(forReadingFrom: $0) } ?? FileHandle.nullDevice
-        let output = try Self.appending(to: stdout)
-        process.standardOutput = output
-        process.standardError = stdout == stderr ? output : try Self.appending(to: stderr)
-        try process.run()
-        pid = process.processIdentifier
+        child = try ChildProcess(
+            executable, arguments, environment: environment, directory: directory,
+            input: stdin.map { .file($0) } ?? .nothing, output: .appended(to: stdout), error: .appended(to: stderr))
     }
 
-    private static func appending(to file: URL) throws -> FileHandle {
-        let descriptor = open(file.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SwarmFailure("cannot write \(file.path): errno \(errno)") }
-        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    }
-
-    public var isRunning: Bool { process.isRunning }
+    public var isRunning: Bool { exit == nil }
 
     /// nil while it runs.
-    public var exit: Exit? {
-        guard !process.isRunning else { return nil }
-        let status = process.terminationStatus
-        return process.terminationReason == .exit ? .status(status) : .signal(status)
-    }
+    public var exit: Exit? { child.exit }
 
     /// Sends a signal; no effect when it has ended.
-    public func send(_ signal: Int32) {
-        if process.isRunning { kill(pid, signal) }
-    }
+    public func send(_ signal: Int32) { child.send(signal) }
 
     /// Waits for its end. Throws ``SwarmFailure`` when `limit` has passed; it runs on then.
     @discardableResult

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Synchronization
 
@@ -32,7 +33,8 @@ public final class TestRun: Sendable {
     /// The executable under test: `BRIM_EXECUTABLE`, else the one that was built with the tests.
     public let brim: URL
 
-    private let leash: FileHandle
+    /// Held by its leash.
+    private let guardian: ChildProcess
     private let swarms = Mutex(0)
 
     private init() throws {
@@ -41,7 +43,7 @@ public final class TestRun: Sendable {
             .appending(path: "brim-test-\(getpid())-\(String(UInt32.random(in: 0...UInt32.max), radix: 36))")
         try FileManager.default.createDirectory(
             at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        leash = try Self.startGuard(of: directory)
+        guardian = try Self.startGuard(of: directory)
     }
 
     /// A fresh directory for one swarm.
@@ -84,7 +86,7 @@ public final class TestRun: Sendable {
 
     private static let guardScript = """
         directory=$1 keep=$2
-        exec 3<&0 </dev/null >/dev/null 2>&1
+        exec 3<&0 </dev/null
         trap '' INT TERM HUP
         read -r word <&3
         tries=0 found=1
@@ -101,18 +103,10 @@ public final class TestRun: Sendable {
         [ "$keep" = 1 ] || rm -rf "$directory"
         """
 
-    private static func startGuard(of directory: URL) throws -> FileHandle {
-        var ends: [Int32] = [-1, -1]
-        // No other child may inherit the leash, or the guard would wait for that one too.
-        guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
-            throw SwarmFailure("no pipe: errno \(errno)")
-        }
-        let shell = Process()
-        shell.executableURL = URL(filePath: "/bin/sh")
-        shell.arguments = ["-c", guardScript, "brim-test-guard", directory.path, keepsDirectories ? "1" : "0"]
-        shell.standardInput = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
-        let leash = FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
-        try shell.run()
-        return leash
+    private static func startGuard(of directory: URL) throws -> ChildProcess {
+        try ChildProcess(
+            URL(filePath: "/bin/sh"),
+            ["-c", guardScript, "brim-test-guard", directory.path, keepsDirectories ? "1" : "0"],
+            input: .leash, output: .discarded, error: .discarded)
     }
 }

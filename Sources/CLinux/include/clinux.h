@@ -22,4 +22,17 @@ void brim_begin_writing(int file, long long offset, long long count);
 /// freed in it. To be called before threads are made.
 void brim_limit_arenas(int count);
 
+/// Starts a program at a path, with these descriptors as its standard input, output and error and, where glibc is 2.34 or
+/// newer, no others; in a process group of its own, with no signal blocked and none ignored. `directory` may be NULL: the
+/// one of this process. Returns its number, or -1 with `errno` set.
+int brim_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory, int input,
+               int output, int error);
+
+/// Opens a child that was not waited for: the descriptor can be read from once the child has ended. Closed on exec.
+/// Returns -1 with `errno` set on failure.
+int brim_watch_child(int child);
+
+/// Makes a pipe whose ends, for reading and for writing, are closed on exec. Returns 0, or -1 with `errno` set.
+int brim_make_pipe(int ends[2]);
+
 #endif
