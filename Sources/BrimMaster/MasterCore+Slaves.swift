@@ -31,8 +31,12 @@ extension MasterCore {
         let leadership = try leader.leading()
         _ = try await leadership.membership.known(request.name, id: request.id)
         let damage = (request.damage ?? [:]).compactMap { id, words in BlobID(id).map { ($0, words) } }
-        try await leadership.reconciler.lose(
-            request.blobs, on: request.name, damage: Dictionary(damage) { first, _ in first })
+        // Reports on their way may still name them.
+        try await leadership.desk.exclusively(on: request.name) {
+            await leadership.desk.left(request.blobs, on: request.name)
+            try await leadership.losses.strike(
+                request.blobs, on: request.name, damage: Dictionary(damage) { first, _ in first })
+        }
         // Then it is asked what it has.
         if await leadership.desk.hasLatest(request.blobs, on: request.name) {
             await leadership.roster.doubt(request.name)
@@ -49,7 +53,7 @@ extension MasterCore {
     package func pending(_ request: PendingRequest) async throws -> ReportReply {
         let leadership = try leader.leading()
         _ = try await leadership.membership.known(request.name, id: request.id)
-        return try await leadership.reconciler.settle(request.blobs, on: request.name)
+        return try await leadership.reconciler.settle(request)
     }
 
     package func deleted(_ list: BlobList) async throws {

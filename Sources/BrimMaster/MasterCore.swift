@@ -123,8 +123,7 @@ package struct MasterCore: Sendable {
     func verifyService(_ slaves: SlaveCaller) -> VerifyService {
         VerifyService(
             namespace: namespace, rosters: rosters, slaves: slaves,
-            reconciler: Reconciler(
-                store: store, views: views, logger: logger, changed: Bell(clock: clock), breaker: breaker, clock: clock),
+            losses: Losses(store: store, views: views, logger: logger, changed: Bell(clock: clock), clock: clock),
             notices: notices)
     }
 

@@ -153,6 +153,11 @@ package enum Refusal {
             advice: "Start it with a new --data directory to join anew; 'blobs' of the old one may be moved there first"
         )
     }
+    package static func nameJustFree(_ name: ServerName, _ wait: Duration) -> BrimError {
+        BrimError(
+            .unavailable, "the name \(name) was that of a server that was forgotten",
+            advice: "It can be used in \(wait.components.seconds + 1) seconds")
+    }
     package static func beingForgotten(_ name: ServerName) -> BrimError {
         BrimError(.unavailable, "the server \(name) is being forgotten", advice: "Wait until it is")
     }

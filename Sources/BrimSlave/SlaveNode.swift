@@ -163,8 +163,16 @@ extension SlaveNode {
     }
 
     /// Deletes blobs: from the catalog first, durably, so that no row ever names a blob that is gone.
-    func remove(_ blobs: [BlobID], onlyPending: Bool = false) async throws {
-        await unlink(try await catalog.remove(blobs, onlyPending: onlyPending))
+    func remove(_ blobs: [BlobID]) async throws {
+        await unlink(try await catalog.remove(blobs))
+    }
+
+    /// Deletes those of these blobs that no master has confirmed. One may have been entered all the same, by a list of
+    /// what is here that was not answered yet; so it is told that they are gone.
+    func removePending(_ blobs: [BlobID]) async throws {
+        let removed = try await catalog.remove(blobs, onlyPending: true)
+        outbox.lost(removed.keys)
+        await unlink(removed)
     }
 
     /// Unlinks blobs that the catalog does not name any more, and gives their space back.

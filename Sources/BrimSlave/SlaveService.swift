@@ -100,14 +100,12 @@ public final class SlaveService: Service {
     }
 
     private func serve(_ node: SlaveNode, quotaAsked: Int64) async throws {
-        let (term, sequences) = try await node.catalog.orders()
-        let watch = ReportWatch(outbox: node.outbox)
+        let position = try await node.catalog.position()
         let completions = Completions(node: node)
         let pulls = Pulls(node: node, completions: completions)
-        let desk = OrderDesk(
-            node: node, pulls: pulls, watch: watch, book: OrderBook(term: term, sequences: sequences))
+        let desk = OrderDesk(node: node, pulls: pulls, book: OrderBook(position))
         let listening = Latch<BrimServer>()
-        let reporter = Reporter(node: node, watch: watch)
+        let reporter = Reporter(node: node)
         let scrubber = Scrubber(node: node)
         let membership = Membership(
             node: node, desk: desk, reporter: reporter, scrubber: scrubber, quotaAsked: quotaAsked,

@@ -20,7 +20,7 @@ import Testing
         bravo = try ServerName(validating: "bravo")
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let ledger = fixture.ledger
-        desk = OrderDesk(term: 1, roster: fixture.roster, ledger: ledger, slaves: ObedientSlaves())
+        desk = fixture.desk
         giveUp = GiveUp(
             store: fixture.store, views: fixture.views, desk: desk, ledger: ledger, roster: fixture.roster,
             breaker: EvictionGuard(store: fixture.store, settings: SwarmSettings(), logger: logger), logger: logger)
@@ -101,5 +101,72 @@ import Testing
         let completion = try await pull(entry)
         _ = try await fixture.namespace.remove(try BrimPath(parsing: "/f"), recursive: false)
         #expect(try await dispatcher.completed(completion).discard == [try #require(entry.content?.blob)])
+    }
+
+    // MARK: - Reports
+
+    /// The slave read its list, gave the copy up, and then the list arrives: entered again, the copy would count, and the
+    /// last real one might be given up for it.
+    @Test func oneGivenUpSinceTheReportWasReadIsNotAdopted() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha", "bravo"])
+        let blob = try #require(entry.content?.blob)
+        let early = try fixture.page([fixture.report(entry)], from: "bravo")
+        try await giveUpOnBravo(entry)
+        // Its order is not sent yet.
+        #expect(try await fixture.reconciler.reconcile(early).confirm.isEmpty)
+        let order = try await desk.send([OrderDesk.Draft(evict: [blob])], to: bravo).sequences[0]
+        // Nor carried out when this was read, as far as anybody knows.
+        for sequence in 0..<order {
+            let page = try fixture.page([fixture.report(entry)], from: "bravo", at: sequence)
+            #expect(try await fixture.reconciler.reconcile(page).confirm.isEmpty)
+        }
+        #expect(try await replicas(entry) == ["alpha"])
+        #expect(await fixture.roster.isDoubtful(bravo))
+        // One that is there all the same is.
+        let page = try fixture.page([fixture.report(entry)], from: "bravo", at: order)
+        #expect(try await fixture.reconciler.reconcile(page).confirm == [blob])
+        #expect(try await replicas(entry) == ["alpha", "bravo"])
+    }
+
+    @Test func oneThatWasAnnouncedAndStaysIsBelieved() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        let blob = try #require(entry.content?.blob)
+        await desk.announce([blob], on: bravo)
+        await desk.takeBack([blob], on: bravo)
+        #expect(await desk.believes([blob], on: bravo, at: OrderPosition(term: 1, sequence: 0)) == [true])
+    }
+
+    @Test func oneLostSinceTheReportWasReadIsNotAdopted() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        let blob = try #require(entry.content?.blob)
+        let early = try fixture.page([fixture.report(entry)], from: "bravo")
+        await desk.left([blob], on: bravo)
+        #expect(try await fixture.reconciler.reconcile(early).confirm.isEmpty)
+        #expect(await fixture.roster.isDoubtful(bravo))
+        // Having the server asked anew took an order, which a later list knows of.
+        let later = try fixture.page([fixture.report(entry)], from: "bravo", at: 1)
+        #expect(try await fixture.reconciler.reconcile(later).confirm == [blob])
+    }
+
+    /// A leader before this one may have given up what the list still names.
+    @Test func aReportFromBeforeThisTermAdoptsNothing() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha"])
+        let page = try fixture.page([fixture.report(entry)], from: "bravo", term: 0, at: 100)
+        #expect(try await fixture.reconciler.reconcile(page).confirm.isEmpty)
+        #expect(try await replicas(entry) == ["alpha"])
+        #expect(await fixture.roster.isDoubtful(bravo))
+    }
+
+    @Test func memoryOfDeparturesIsBounded() {
+        var ids = BlobIDGenerator()
+        let blobs = (0..<10_000).map { _ in ids.next(seconds: 1) }
+        var departures = Departures()
+        for (index, blob) in blobs.enumerated() { departures.note([blob], knownFrom: Int64(index + 1)) }
+        // What was forgotten makes early lists worthless for all.
+        #expect(!departures.believes(blobs[0], at: 1))
+        #expect(!departures.believes(ids.next(seconds: 2), at: 1))
+        #expect(departures.believes(blobs[0], at: 10_000))
+        #expect(!departures.believes(blobs[9_999], at: 9_999))
+        #expect(departures.believes(blobs[9_998], at: 9_999))
     }
 }

@@ -16,7 +16,9 @@ struct Fixture {
     let roster: Roster
     let views: ViewKeeper
     let namespace: NamespaceService
+    let desk: OrderDesk
     let reconciler: Reconciler
+    let losses: Losses
     let changed = Bell()
     private let ids = BlobIDSource()
 
@@ -27,7 +29,9 @@ struct Fixture {
         // A busy machine may not get round to refreshing it.
         views = ViewKeeper(store: store, maxAge: .seconds(3600), logger: logger)
         namespace = NamespaceService(store: store, views: views)
-        reconciler = Reconciler(store: store, views: views, logger: logger, changed: changed)
+        desk = OrderDesk(term: 1, roster: roster, ledger: ledger, slaves: ObedientSlaves())
+        reconciler = Reconciler(store: store, views: views, desk: desk, logger: logger, changed: changed)
+        losses = Losses(store: store, views: views, logger: logger, changed: changed)
         _ = try await store.prepare(passwordProof: "proof")
         let term = try await store.beginTerm(holder: "test")
         let names = try servers.map { try ServerName(validating: $0) }
@@ -69,6 +73,22 @@ struct Fixture {
         guard let content = entry.content else { throw BrimError(.internal, "not a file") }
         return BlobReport(
             blob: content.blob, file: entry.id, size: content.size, checksum: checksum, confirmed: confirmed)
+    }
+
+    /// One page about all blobs, read when the order of this sequence was the last one carried out.
+    func page(
+        _ blobs: [BlobReport], from server: String, term: Int64 = 1, at sequence: Int64 = 0
+    ) throws -> ReportPage {
+        ReportPage(
+            name: try ServerName(validating: server), id: "id-\(server)", begun: .now, after: nil, through: nil,
+            blobs: blobs.sorted { $0.blob < $1.blob }, position: OrderPosition(term: term, sequence: sequence))
+    }
+
+    /// A question about blobs that nobody has confirmed.
+    func pending(_ blobs: [BlobReport], on server: String) throws -> PendingRequest {
+        PendingRequest(
+            name: try ServerName(validating: server), id: "id-\(server)", blobs: blobs,
+            position: OrderPosition(term: 1, sequence: 0))
     }
 
     /// A blob that no file has.

@@ -84,6 +84,23 @@ import Testing
         #expect(try await fixture.store.servers()[0].forget == nil)
     }
 
+    /// Who counts with a view that calls the name forgotten takes it off what is written, removed or copied.
+    @Test func itsNameIsFreeWhenNobodyCallsItForgottenAnyMore() async throws {
+        let (fixture, leader, _) = try await drained("alpha", of: ["alpha", "bravo"])
+        _ = try await leader.forgetter.forget(try name("alpha"), losesData: false)
+        #expect(try await fixture.store.view().forgotten == [try name("alpha")])
+        // The server itself frees nothing.
+        await expect(.forgotten) { try await leader.join("alpha") }
+        #expect(try await fixture.store.view().forgotten == [try name("alpha")])
+        await expect(.unavailable, "6 seconds") { try await leader.join("alpha", id: "another") }
+        #expect(try await fixture.store.view().forgotten == [])
+        leader.clock.advance(by: .seconds(4))
+        await expect(.unavailable, "2 seconds") { try await leader.join("alpha", id: "another") }
+        leader.clock.advance(by: .seconds(1))
+        try await leader.join("alpha", id: "another")
+        #expect(try await fixture.store.servers().map(\.id) == ["another", "id-bravo"])
+    }
+
     @Test func aFileWrittenToItAndOthersMeanwhileDoesNotHinderIt() async throws {
         let (fixture, leader, old) = try await drained("alpha", of: ["alpha", "bravo"])
         leader.clock.duringNextSleep { try await fixture.file("/late", on: ["alpha", "bravo"], view: old) }

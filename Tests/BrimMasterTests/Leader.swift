@@ -84,10 +84,10 @@ struct Leader {
             BlobList(name: try ServerName(validating: server), id: "id-\(server)", blobs: []))
     }
 
-    func join(_ server: String, boot: String = "b") async throws {
+    func join(_ server: String, id: String? = nil, boot: String = "b") async throws {
         _ = try await membership.join(
             JoinRequest(
-                name: try ServerName(validating: server), id: "id-\(server)", swarm: nil, address: "\(server):1",
+                name: try ServerName(validating: server), id: id ?? "id-\(server)", swarm: nil, address: "\(server):1",
                 zone: "z", version: "1", quota: 1 << 30, usage: usage(boot)), masterHost: nil)
     }
 
@@ -97,7 +97,7 @@ struct Leader {
         try await membership.report(
             ReportPage(
                 name: try ServerName(validating: server), id: "id-\(server)", begun: clock.timestamp, after: nil,
-                through: nil, blobs: blobs))
+                through: nil, blobs: blobs, position: OrderPosition(term: 1, sequence: 0)))
     }
 
     // MARK: - What passes

@@ -6,12 +6,6 @@ import Testing
 @testable import BrimMaster
 
 @Suite struct ReconcilerTests {
-    private func page(_ blobs: [BlobReport], from server: String) throws -> ReportPage {
-        ReportPage(
-            name: try ServerName(validating: server), id: "id-\(server)", begun: .now, after: nil, through: nil,
-            blobs: blobs.sorted { $0.blob < $1.blob })
-    }
-
     @Test func confirmsAdoptsChecksAndDeletes() async throws {
         let fixture = try await Fixture(servers: ["alpha", "bravo"])
         let known = try await fixture.file("/known", on: ["alpha"])
@@ -24,7 +18,7 @@ import Testing
         let stranger = fixture.stranger()
 
         let reply = try await fixture.reconciler.reconcile(
-            try page(
+            try fixture.page(
                 [
                     try fixture.report(known, confirmed: false), try fixture.report(orphan),
                     try fixture.report(wrong, checksum: Checksum(crc32c: 8)), try fixture.report(removed), stranger,
@@ -49,18 +43,17 @@ import Testing
         let bravo = try ServerName(validating: "bravo")
         // Pending on the one, forgotten on the other.
         let known = try await fixture.reconciler.settle(
-            try [removed, overwritten].map { try fixture.report($0, confirmed: false) },
-            on: try ServerName(validating: "alpha"))
+            try fixture.pending([removed, overwritten].map { try fixture.report($0, confirmed: false) }, on: "alpha"))
         #expect(Set(known.confirm) == Set(blobs) && known.delete == [])
         let reply = try await fixture.reconciler.reconcile(
-            try page(try [removed, overwritten].map { try fixture.report($0) }, from: "bravo"))
+            try fixture.page(try [removed, overwritten].map { try fixture.report($0) }, from: "bravo"))
         #expect(Set(reply.confirm) == Set(blobs) && reply.delete == [] && reply.check == [])
         let owners = try await fixture.store.owners(of: blobs)
         #expect(blobs.map { owners[$0]?.kind } == [.trash, .old])
         #expect(owners.values.allSatisfy { $0.content.replicas.contains(bravo) })
         // The last copies are lost, and with them what was kept.
         for server in ["alpha", "bravo"] {
-            try await fixture.reconciler.lose(blobs, on: try ServerName(validating: server))
+            try await fixture.losses.strike(blobs, on: try ServerName(validating: server))
         }
         #expect(try await fixture.store.owners(of: blobs) == [:])
         #expect(try await fixture.store.tombstoned(blobs) == Set(blobs))
@@ -70,7 +63,7 @@ import Testing
         let fixture = try await Fixture(servers: ["alpha"])
         let stranger = fixture.stranger()
         let alpha = try ServerName(validating: "alpha")
-        let reply = try await fixture.reconciler.settle([stranger], on: alpha)
+        let reply = try await fixture.reconciler.settle(try fixture.pending([stranger], on: "alpha"))
         #expect(reply.delete == [stranger.blob])
         let late = BlobCommit(
             request: "late", place: EntryPlace(parent: .root, name: try EntryName("late")), blob: stranger.blob,
@@ -84,7 +77,7 @@ import Testing
         let fixture = try await Fixture(servers: ["alpha", "bravo"])
         let file = try await fixture.file("/f", on: ["alpha", "bravo"], n: 2)
         let blobs = [file.content?.blob].compactMap { $0 }
-        try await fixture.reconciler.lose(blobs, on: try ServerName(validating: "bravo"))
+        try await fixture.losses.strike(blobs, on: try ServerName(validating: "bravo"))
         let content = try await fixture.store.entry(file.id)?.content
         #expect(content?.replicas.map(\.rawValue) == ["alpha"])
         #expect(content?.surplus == -1)

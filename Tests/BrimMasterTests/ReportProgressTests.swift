@@ -17,7 +17,7 @@ import Testing
     private func page(_ after: Int?, _ through: Int?, begun: Int64 = 1) -> ReportPage {
         ReportPage(
             name: alpha, id: "id", begun: Timestamp(seconds: begun, nanoseconds: 0), after: after.map { blobs[$0] },
-            through: through.map { blobs[$0] }, blobs: [])
+            through: through.map { blobs[$0] }, blobs: [], position: OrderPosition(term: 1, sequence: 0))
     }
 
     @Test func wholeReports() throws {

@@ -101,11 +101,10 @@ import Testing
         let guardian = EvictionGuard(store: fixture.store, settings: settings, logger: logger)
         var reconciler = fixture.reconciler
         reconciler.breaker = guardian
-        let alpha = try ServerName(validating: "alpha")
         let few = (0..<3).map { _ in fixture.stranger() }
-        #expect(Set(try await reconciler.settle(few, on: alpha).delete) == Set(few.map(\.blob)))
+        #expect(Set(try await reconciler.settle(try fixture.pending(few, on: "alpha")).delete) == Set(few.map(\.blob)))
         let many = (0..<3).map { _ in fixture.stranger() }
-        #expect(try await reconciler.settle(many, on: alpha).delete == [])
+        #expect(try await reconciler.settle(try fixture.pending(many, on: "alpha")).delete == [])
         #expect(guardian.isOpen)
     }
 }

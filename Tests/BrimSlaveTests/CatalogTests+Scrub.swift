@@ -15,7 +15,7 @@ extension CatalogTests {
         try FileManager.default.copyItem(at: fixture, to: URL(filePath: path))
         for _ in 1...2 {
             let catalog = try Catalog(path: path, health: DiskHealth(logger: quiet()))
-            let rows = try await catalog.page(after: nil, limit: 10)
+            let rows = try await catalog.page(after: nil, limit: 10).rows
             #expect(rows.map(\.label.name.text) == ["hello.txt", "zeros", "empty"])
             #expect(rows.map(\.size) == [5, 200_000, 0])
             #expect(rows.map(\.state) == [.confirmed, .confirmed, .confirmed])

@@ -36,17 +36,17 @@ import Testing
         do {
             let catalog = try Catalog(path: path, health: health)
             try await catalog.insert(row, sums: [1, 2, 3, 0xffff_ffff])
-            _ = try await catalog.carryOut(term: 7, sequences: [3, 4], forgetBelow: .min, evicting: [])
+            _ = try await catalog.carryOut(evicting: [], reaching: OrderPosition(term: 7, sequence: 4))
             try catalog.close()
         }
         let catalog = try Catalog(path: path, health: health)
         #expect(try await catalog.row(blob) == row)
         let found = try await catalog.row(blob) { _ in 2..<4 }
         #expect(found?.sums == [3, 0xffff_ffff])
-        let orders = try await catalog.orders()
-        #expect(orders.term == 7 && orders.sequences == [3, 4])
-        _ = try await catalog.carryOut(term: 8, sequences: [1], forgetBelow: .min, evicting: [blob])
-        #expect(try await catalog.orders().sequences == [1])
+        #expect(try await catalog.position() == OrderPosition(term: 7, sequence: 4))
+        let after = OrderPosition(term: 8, sequence: 1)
+        _ = try await catalog.carryOut(evicting: [blob], reaching: after)
+        #expect(try await catalog.page(after: nil, limit: 1).position == after)
         #expect(try await catalog.row(blob) == nil)
         try catalog.close()
     }
@@ -60,7 +60,7 @@ import Testing
             }
             var seen: [BlobID] = []
             while true {
-                let page = try await disk.catalog.page(after: seen.last, limit: 10)
+                let page = try await disk.catalog.page(after: seen.last, limit: 10).rows
                 if page.isEmpty { break }
                 seen += page.map(\.blob)
             }

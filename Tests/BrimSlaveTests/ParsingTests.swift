@@ -80,10 +80,11 @@ import Testing
     }
 
     @Test func orders() throws {
-        var book = OrderBook(term: 0, sequences: [])
+        var book = OrderBook(OrderPosition(term: 0, sequence: 0))
         #expect(try fresh(book, [3, 1, 2, 2], term: 1) == [1, 2, 0])
         book.record([1, 2, 3], term: 1)
         book.refuse(2, BrimError(.full, "full"))
+        #expect(book.position == OrderPosition(term: 1, sequence: 3))
         #expect(try fresh(book, [1, 4, 2], term: 1) == [1])
         #expect(book.refusal(2)?.code == .full)
         #expect(throws: BrimError.self) { try fresh(book, [5], term: 0) }
@@ -93,12 +94,15 @@ import Testing
         #expect(throws: BrimError.self) { try fresh(book, [5], term: 1) }
     }
 
-    @Test("Long ago means carried out")
-    func memoryIsBounded() throws {
-        var book = OrderBook(term: 1, sequences: [])
-        book.record(Array(0...Int64(OrderBook.memory)), term: 1)
-        #expect(book.oldest > 0)
-        #expect(try fresh(book, [0, 1, Int64(OrderBook.memory), Int64(OrderBook.memory) + 1], term: 1) == [3])
+    @Test("A batch that comes after a later one is not carried out any more")
+    func lateOrders() throws {
+        var book = OrderBook(OrderPosition(term: 1, sequence: 2))
+        book.record([7, 8], term: 1)
+        #expect(try fresh(book, [5, 6], term: 1) == [])
+        #expect(try fresh(book, [8, 9], term: 1) == [1])
+        // An order of nothing moves on, too.
+        book.record([9], term: 1)
+        #expect(book.position.sequence == 9)
     }
 }
 

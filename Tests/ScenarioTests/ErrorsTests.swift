@@ -72,7 +72,7 @@ extension ScenarioTests {
                     "{\"writes\": [\(Array(repeating: "{\"path\": \"/x\"}", count: 257).joined(separator: ","))]}"
                 let lateReport = #"""
                     {"name": "alpha", "id": "\#(try identity(swarm))", "begun": "2026-01-01T00:00:00Z", "blobs": [],
-                     "after": "6920a1b2c3d4e5f601020304"}
+                     "after": "6920a1b2c3d4e5f601020304", "position": {"term": 1, "sequence": 0}}
                     """#
                 let cases = [
                     Case(what: "a limit of 0", code: .invalid, path: "/v1/list/d?limit=0"),

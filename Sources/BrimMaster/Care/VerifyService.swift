@@ -10,7 +10,7 @@ struct VerifyService: Sendable {
     let namespace: NamespaceService
     let rosters: Rosters
     let slaves: SlaveCaller
-    let reconciler: Reconciler
+    let losses: Losses
     let notices: LeaderNotices
 
     /// Returns when all servers have answered; a bad copy does not count any more then. Throws `.notFound`,
@@ -25,8 +25,8 @@ struct VerifyService: Sendable {
         for (server, result) in found {
             switch result.condition {
             case .corrupt:
-                try await reconciler.lose([content.blob], on: server, damage: [content.blob: result.reason ?? ""])
-            case .missing: try await reconciler.lose([content.blob], on: server)
+                try await losses.strike([content.blob], on: server, damage: [content.blob: result.reason ?? ""])
+            case .missing: try await losses.strike([content.blob], on: server)
             case .ok, .unreachable: break
             }
         }

@@ -32,6 +32,7 @@ struct Leadership: Sendable {
     let admin: ServerAdmin
     let forgetter: Forgetter
     let reconciler: Reconciler
+    let losses: Losses
     let desk: OrderDesk
     let dispatcher: CopyDispatcher
     let writes: WriteDesk
@@ -69,7 +70,7 @@ struct Leadership: Sendable {
             store: store, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
             breaker: breaker, bell: changed, clock: clock, logger: logger)
         let reconciler = Reconciler(
-            store: store, views: views, logger: logger, changed: changed, breaker: breaker, clock: clock)
+            store: store, views: views, desk: desk, logger: logger, changed: changed, breaker: breaker, clock: clock)
         let recounter = Recounter(store: store, views: views, changed: changed, clock: clock, logger: logger)
         let drains = DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger)
         let documents = ServerDocuments(store: store, roster: roster)
@@ -113,6 +114,7 @@ struct Leadership: Sendable {
         self.judge = judge
         self.roster = roster
         self.reconciler = reconciler
+        losses = Losses(store: store, views: views, logger: logger, changed: changed, clock: clock)
         self.desk = desk
         self.dispatcher = dispatcher
         self.room = room

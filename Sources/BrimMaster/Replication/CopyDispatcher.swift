@@ -100,7 +100,7 @@ struct CopyDispatcher: Sendable {
         var entered: [CompletionsRequest.Item] = []
         /// Entered before.
         var known: [BlobID] = []
-        /// Their files have changed or gone.
+        /// Nothing has them there: their files have changed or gone.
         var useless: [BlobID] = []
     }
 
@@ -110,6 +110,7 @@ struct CopyDispatcher: Sendable {
         var arrivals = Arrivals()
         var awaited: [CompletionsRequest.Item] = []
         var others: [BlobID] = []
+        var refused: [BlobID] = []
         let arrived = request.items.filter { $0.error == nil }
         let isAwaited = await desk.awaits(arrived, on: request.name, term: request.term)
         for (item, isAwaited) in zip(arrived, isAwaited) {
@@ -119,13 +120,18 @@ struct CopyDispatcher: Sendable {
             let changes = awaited.map { ReplicaChange(file: $0.file, blob: $0.blob, server: request.name) }
             let answers = try await store.addReplicas(changes, view: try await views.current())
             arrivals.entered = zip(awaited, answers).filter(\.1).map(\.0)
-            arrivals.useless = zip(awaited, answers).filter { !$0.1 }.map(\.0.blob)
-            await desk.settled(awaited.map(\.blob), entered: arrivals.entered.map(\.blob), on: request.name)
+            refused = zip(awaited, answers).filter { !$0.1 }.map(\.0.blob)
+            await desk.void(awaited.map(\.blob), on: request.name)
+            await desk.entered(arrivals.entered.map(\.blob), on: request.name)
         }
-        if !others.isEmpty {
-            let files = try await store.files(withBlobs: others)
-            arrivals.known = others.filter { files[$0]?.content?.replicas.contains(request.name) == true }
-        }
+        guard !others.isEmpty || !refused.isEmpty else { return arrivals }
+        // A report may have brought them in before, for a file or for what has been removed or overwritten since.
+        let owners = try await store.owners(of: refused + others)
+        let isKnown = { (blob: BlobID) in owners[blob]?.content.replicas.contains(request.name) == true }
+        arrivals.known = (refused + others).filter(isKnown)
+        arrivals.useless = refused.filter { !isKnown($0) }
+        // A list on its way must not bring in what is discarded now.
+        await desk.left(arrivals.useless, on: request.name)
         return arrivals
     }
 

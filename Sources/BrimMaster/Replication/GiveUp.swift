@@ -26,10 +26,17 @@ struct GiveUp: Sendable {
             guard await breaker.admits(copies: victims.count, bytes: bytes) else { return [] }
         }
         let changes = victims.map { ReplicaChange(file: $0.file, blob: $0.blob, server: server) }
-        // A completion on its way must not enter again what is given up now.
+        // A completion or a report on its way must not enter again what is given up now.
         let struck = try await desk.exclusively(on: server) { [store, views, desk] in
-            await desk.void(victims.map(\.blob), on: server)
-            return try await store.giveUp(changes, minSurplus: minSurplus, view: try await views.current())
+            await desk.announce(victims.map(\.blob), on: server)
+            do {
+                let struck = try await store.giveUp(changes, minSurplus: minSurplus, view: try await views.current())
+                await desk.takeBack(zip(victims, struck).filter { !$1 }.map(\.0.blob), on: server)
+                return struck
+            } catch {
+                await desk.takeBack(victims.map(\.blob), on: server)
+                throw error
+            }
         }
         let gone = zip(zip(victims, reasons), struck).filter(\.1).map(\.0)
         await store.note(

@@ -56,6 +56,10 @@ actor Membership {
         let hello = ServerHello(
             name: request.name, id: request.id, address: request.address, zone: request.zone,
             version: request.version, requestedQuota: request.quota, usage: request.usage)
+        if try await !store.isForgotten(id: request.id) {
+            let wait = try await publisher.release(request.name)
+            guard wait <= .zero else { throw Refusal.nameJustFree(request.name, wait) }
+        }
         reporting[request.name] = clock.now
         let isNew = await roster.record(request.name) == nil
         let record = try await documents.exclusively { store, roster in

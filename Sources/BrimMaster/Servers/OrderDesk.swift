@@ -42,6 +42,7 @@ actor OrderDesk {
     /// The copies entered last on each server, in two halves of which the older one is dropped when the newer is full.
     private var latest: [ServerName: (newer: Set<BlobID>, older: Set<BlobID>)] = [:]
     private static let latestHalf = 1024
+    private var departures: [ServerName: Departures] = [:]
 
     init(term: Int64, roster: Roster, ledger: Ledger, slaves: any SlaveLink) {
         self.term = term
@@ -55,7 +56,12 @@ actor OrderDesk {
     func send(_ drafts: [Draft], to server: ServerName, deadline: Duration = .seconds(30)) async throws -> Receipt {
         let gate = gates[server] ?? AsyncGate()
         gates[server] = gate
-        return try await gate.exclusively { try await self.sendNow(drafts, to: server, deadline: deadline) }
+        do {
+            return try await gate.exclusively { try await self.sendNow(drafts, to: server, deadline: deadline) }
+        } catch {
+            departures[server]?.takeBack(drafts.flatMap(\.evict))
+            throw error
+        }
     }
 
     private func sendNow(_ drafts: [Draft], to server: ServerName, deadline: Duration) async throws -> Receipt {
@@ -64,6 +70,7 @@ actor OrderDesk {
         let orders = drafts.map { draft in
             sequence += 1
             for blob in draft.evict { pulls[server]?[blob] = nil }
+            departures[server, default: Departures()].note(draft.evict, knownFrom: sequence)
             if let pull = draft.pull {
                 pulls[server, default: [:]][pull.blob] = sequence
             }
@@ -105,11 +112,41 @@ actor OrderDesk {
         for blob in blobs { pulls[server]?[blob] = nil }
     }
 
-    /// What slaves said of pulls of these blobs is done: they are entered, or of no use.
-    func settled(_ blobs: [BlobID], entered: [BlobID], on server: ServerName) {
+    // MARK: - What a slave may be taken to hold
+
+    /// Copies of these are about to be given up on a server: what it said of pulls of them, or in lists of what it holds,
+    /// is void from now on.
+    func announce(_ blobs: [BlobID], on server: ServerName) {
         void(blobs, on: server)
+        departures[server, default: Departures()].announce(blobs)
+    }
+
+    /// Copies that were announced stay where they are.
+    func takeBack(_ blobs: [BlobID], on server: ServerName) { departures[server]?.takeBack(blobs) }
+
+    /// A server says that it lost these: lists that it made before it has carried out another order may still name them.
+    func left(_ blobs: [BlobID], on server: ServerName) {
+        departures[server, default: Departures()].note(blobs, knownFrom: sequence + 1)
+    }
+
+    /// Of which of these blobs a list that names them, read at a position, can be believed.
+    func believes(_ blobs: [BlobID], on server: ServerName, at position: OrderPosition) -> [Bool] {
+        guard position.term == term else { return blobs.map { _ in false } }
+        let known = departures[server] ?? Departures()
+        return blobs.map { known.believes($0, at: position.sequence) }
+    }
+
+    /// Has a server say anew what it holds, at a position from which all that was ordered until now is known.
+    func askAnew(_ server: ServerName) async {
+        // An order of nothing. Unanswered, it is sent again when the next list comes too early.
+        _ = try? await send([Draft(evict: [])], to: server, deadline: .seconds(5))
+        await roster.doubt(server)
+    }
+
+    /// These are entered on a server now: what it says of an earlier loss of them may still be on its way.
+    func entered(_ blobs: [BlobID], on server: ServerName) {
         var known = latest[server] ?? ([], [])
-        for blob in entered {
+        for blob in blobs {
             if known.newer.count >= Self.latestHalf { known = ([], known.newer) }
             known.newer.insert(blob)
         }

@@ -7,6 +7,7 @@ import Logging
 struct Reconciler: Sendable {
     let store: any MetadataStore
     let views: any Views
+    let desk: OrderDesk
     let logger: Logger
     /// Rung when copies came or went.
     let changed: Bell
@@ -15,9 +16,10 @@ struct Reconciler: Sendable {
     var clock: any BrimClock = SystemClock()
 
     /// Answers one page of a report. An orphan of a live file, a removed one or an old version is adopted when size and
-    /// checksum fit; the slave is told to confirm it, and tells us if it has given it up meanwhile.
+    /// checksum fit, and the slave is told to confirm it; unless it may have been given up since the page was read: then
+    /// the slave is asked again.
     func reconcile(_ page: ReportPage) async throws -> ReportReply {
-        let verdict = try await judge(page.blobs, on: page.name, abandonUnknown: false)
+        let verdict = try await judge(page.blobs, on: page.name, at: page.position, abandonUnknown: false)
         let reported = Set(page.blobs.map(\.blob))
         var check: [BlobID] = []
         var after = page.after
@@ -33,59 +35,16 @@ struct Reconciler: Sendable {
 
     /// Answers for blobs that were received and never confirmed: those of files and of what is in the trash are kept, all
     /// others never will be committed from now on.
-    func settle(_ blobs: [BlobReport], on server: ServerName) async throws -> ReportReply {
-        let verdict = try await judge(blobs, on: server, abandonUnknown: true)
+    func settle(_ request: PendingRequest) async throws -> ReportReply {
+        let verdict = try await judge(request.blobs, on: request.name, at: request.position, abandonUnknown: true)
         return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: [])
     }
 
-    /// Takes a server off the files whose blobs it has lost. `damage` says what was found of those that it set aside.
-    func lose(_ blobs: [BlobID], on server: ServerName, damage: [BlobID: String] = [:]) async throws {
-        let owners = try await owners(of: blobs)
-        let losses = owners.compactMap { blob, owner in
-            owner.content.replicas.contains(server)
-                ? ReplicaChange(file: owner.file, blob: blob, server: server) : nil
-        }
-        guard !losses.isEmpty else { return }
-        logger.warning(
-            "a server has lost copies",
-            metadata: [
-                "server.name": "\(server)", "copies": "\(losses.count)",
-                "damaged": "\(losses.count { damage[$0.blob] != nil })",
-            ])
-        try await store.loseReplicas(losses, view: try await views.current())
-        await store.note(
-            losses.map { loss in
-                let before = owners[loss.blob]?.content.surplus ?? 0
-                let why = damage[loss.blob].map { "set aside: \($0)" } ?? "the server does not have the blob"
-                return FileEvent(
-                    file: loss.file, blob: loss.blob, server: server,
-                    kind: damage[loss.blob] == nil ? .lost : .quarantined,
-                    reason: "\(why); surplus \(before) → \(before - 1) where it counted", at: clock.timestamp)
-            }, logger)
-        changed.ring()
-    }
-
-    /// What has these blobs. Versions that were just overwritten get documents of their own first, so that copies of them
-    /// can come and go.
-    private func owners(of blobs: [BlobID]) async throws -> [BlobID: BlobOwner] {
-        var owners = try await store.owners(of: blobs)
-        for _ in 0..<Self.settleAttempts {
-            let files = Set(owners.values.filter { $0.kind == .former }.map(\.file))
-            if files.isEmpty { break }
-            _ = try await store.settleVersions(
-                of: files.sorted(), limit: files.count, view: try await views.current())
-            owners = try await store.owners(of: blobs)
-        }
-        return owners
-    }
-
-    private static let settleAttempts = 3
-
     private func judge(
-        _ blobs: [BlobReport], on server: ServerName, abandonUnknown: Bool
+        _ blobs: [BlobReport], on server: ServerName, at position: OrderPosition, abandonUnknown: Bool
     ) async throws -> (confirm: [BlobID], delete: [BlobID]) {
         let ids = blobs.map(\.blob)
-        let owners = try await owners(of: ids)
+        let owners = try await store.settledOwners(of: ids, views)
         let strangers = ids.filter { owners[$0] == nil }
         var delete = try await store.tombstoned(strangers)
         if abandonUnknown {
@@ -109,21 +68,7 @@ struct Reconciler: Sendable {
                 mismatched += 1
             }
         }
-        if !adopt.isEmpty {
-            let entered = try await store.adopt(adopt, view: try await views.current())
-            let adopted = zip(adopt, entered).filter(\.1).map(\.0)
-            confirm += adopted.map(\.blob)
-            logger.info("copies adopted", metadata: ["server.name": "\(server)", "copies": "\(adopted.count)"])
-            await store.note(
-                adopted.map { copy in
-                    let content = owners[copy.blob]?.content
-                    return FileEvent(
-                        file: copy.file, blob: copy.blob, server: server, kind: .adopted,
-                        reason: "found on the server, size (\(content?.size ?? 0) bytes) and checksum fit; surplus was "
-                            + "\(content?.surplus ?? 0)", at: clock.timestamp)
-                }, logger)
-            changed.ring()
-        }
+        if !adopt.isEmpty { confirm += try await self.adopt(adopt, on: server, at: position, owners) }
         let unknown = strangers.count - delete.count
         if mismatched > 0 || unknown > 0 {
             logger.warning(
@@ -131,5 +76,33 @@ struct Reconciler: Sendable {
                 metadata: ["server.name": "\(server)", "mismatched": "\(mismatched)", "unknown": "\(unknown)"])
         }
         return (confirm, Array(delete))
+    }
+
+    /// Enters copies that were found; answers those that were entered.
+    private func adopt(
+        _ found: [ReplicaChange], on server: ServerName, at position: OrderPosition, _ owners: [BlobID: BlobOwner]
+    ) async throws -> [BlobID] {
+        let (adopted, isSure) = try await desk.exclusively(on: server) { [store, views, desk] in
+            let believed = await desk.believes(found.map(\.blob), on: server, at: position)
+            let sure = zip(found, believed).filter(\.1).map(\.0)
+            guard !sure.isEmpty else { return ([ReplicaChange](), false) }
+            let answers = try await store.adopt(sure, view: try await views.current())
+            let entered = zip(sure, answers).filter(\.1).map(\.0)
+            await desk.entered(entered.map(\.blob), on: server)
+            return (entered, sure.count == found.count)
+        }
+        if !isSure { await desk.askAnew(server) }
+        guard !adopted.isEmpty else { return [] }
+        logger.info("copies adopted", metadata: ["server.name": "\(server)", "copies": "\(adopted.count)"])
+        await store.note(
+            adopted.map { copy in
+                let content = owners[copy.blob]?.content
+                return FileEvent(
+                    file: copy.file, blob: copy.blob, server: server, kind: .adopted,
+                    reason: "found on the server, size (\(content?.size ?? 0) bytes) and checksum fit; surplus was "
+                        + "\(content?.surplus ?? 0)", at: clock.timestamp)
+            }, logger)
+        changed.ring()
+        return adopted.map(\.blob)
     }
 }

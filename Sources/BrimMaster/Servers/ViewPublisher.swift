@@ -26,6 +26,9 @@ actor ViewPublisher {
     private var struck: [ServerName: String] = [:]
     /// When each was forgotten that somebody may still name as a holder.
     private var forgotten: [ServerName: Timestamp] = [:]
+    /// Of these, names that a new server wants; and since when no view in force calls them forgotten.
+    private var wanted: Set<ServerName> = []
+    private var released: [ServerName: ContinuousClock.Instant] = [:]
     private var shownBrims: [Int64]?
 
     init(
@@ -60,6 +63,22 @@ actor ViewPublisher {
     func forgot(_ name: ServerName) {
         forgotten[name] = clock.timestamp
         struck[name] = nil
+        wanted.remove(name)
+        released[name] = nil
+    }
+
+    /// Lets a new server have the name of a forgotten one; answers how long that takes yet. Who counts with a view that
+    /// calls the name forgotten takes it off the files, so that the view has to change first, and nobody may use an
+    /// older one any more.
+    func release(_ name: ServerName) async throws -> Duration {
+        guard forgotten[name] != nil, await roster.record(name) == nil else { return .zero }
+        guard let since = released[name] else {
+            wanted.insert(name)
+            try await publish()
+            released[name] = clock.now
+            return ViewKeeper.maxAge
+        }
+        return max(.zero, ViewKeeper.maxAge - (clock.now - since))
     }
 
     /// Takes up who was forgotten lately.
@@ -79,7 +98,7 @@ actor ViewPublisher {
         let readable = Set(records.filter { $0.state != .down }.map(\.name))
         let up = Set(members.values.filter { $0.isReceiving && $0.isReconciled }.map(\.record.name))
         // Whoever has the name of a forgotten server now is another one.
-        let gone = Set(forgotten.keys.filter { members[$0] == nil })
+        let gone = Set(forgotten.keys.filter { members[$0] == nil && !wanted.contains($0) })
             .union(struck.filter { (members[$0]?.record.id ?? $1) == $1 }.keys)
         if let published, published.counted == counted, published.readable == readable, published.up == up,
             published.forgotten == gone

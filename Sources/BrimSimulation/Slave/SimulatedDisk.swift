@@ -36,8 +36,7 @@ final class SimulatedDisk: Sendable {
         /// Bytes of damaged blobs set aside.
         var quarantined: Int64 = 0
         /// Orders carried out.
-        var term: Int64 = 0
-        var sequences: Set<Int64> = []
+        var position = OrderPosition(term: 0, sequence: 0)
         /// Bytes of the file system, and those that others use.
         var capacity: Int64
         var othersUse: Int64 = 0

@@ -51,15 +51,23 @@ extension SimulatedSlave {
     }
 
     /// Deletes blobs: from the catalog first, so that no row names a blob that is gone.
-    func remove(_ blobs: [BlobID], onlyPending: Bool = false) async throws {
+    func remove(_ blobs: [BlobID]) async throws {
+        guard !blobs.isEmpty else { return }
+        let removed = try await durably { disk in blobs.filter { disk.rows.removeValue(forKey: $0) != nil } }
+        try await unlink(removed)
+    }
+
+    /// One may have been entered by a list that was not answered yet.
+    func removePending(_ blobs: [BlobID]) async throws {
         guard !blobs.isEmpty else { return }
         let removed = try await durably { disk in
             blobs.filter { blob in
-                guard let row = disk.rows[blob], !onlyPending || !row.isConfirmed else { return false }
+                guard let row = disk.rows[blob], !row.isConfirmed else { return false }
                 disk.rows[blob] = nil
                 return true
             }
         }
+        lost(removed)
         try await unlink(removed)
     }
 

@@ -126,12 +126,12 @@ extension SimulatedSlave {
         let id = disk.state.value.id
         var after: BlobID?
         while true {
-            state.value.reportsUntil = world.scheduler.now + 60_000_000
             let rows = disk.state.value.rows.values.filter { row in after.map { row.blob > $0 } ?? true }
                 .sorted { $0.blob < $1.blob }.prefix(Self.reportPage)
             let through = rows.count < Self.reportPage ? nil : rows.last?.blob
             let page = ReportPage(
-                name: name, id: id, begun: begun, after: after, through: through, blobs: rows.map(\.report))
+                name: name, id: id, begun: begun, after: after, through: through, blobs: rows.map(\.report),
+                position: disk.state.value.position)
             try await sync()
             try await settle(try await master(deadline: .seconds(60)) { try await $0.report(page) })
             guard let through else { break }
@@ -176,7 +176,8 @@ extension SimulatedSlave {
     }
 
     private func askAbout(_ rows: [SimulatedDisk.Row]) async {
-        let request = PendingRequest(name: name, id: disk.state.value.id, blobs: rows.map(\.report))
+        let request = PendingRequest(
+            name: name, id: disk.state.value.id, blobs: rows.map(\.report), position: disk.state.value.position)
         do {
             try await settle(try await master { try await $0.pending(request) })
         } catch {
@@ -196,7 +197,7 @@ extension SimulatedSlave {
                     let reply = try await master { try await $0.completions(request) }
                     world.note(process.name, "completed", first.term, "\(items.map(\.sequence)) \(reply)")
                     lost(try await confirm(reply.keep))
-                    try await remove(reply.discard, onlyPending: true)
+                    try await removePending(reply.discard)
                 } catch let error as BrimError where !error.isUndecided {
                     // Nobody wants to hear it: what arrived is pending, and will be asked about as such.
                     world.note(process.name, "completions refused", 0, error.message)

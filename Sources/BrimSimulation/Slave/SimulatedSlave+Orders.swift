@@ -31,20 +31,15 @@ extension SimulatedSlave {
             process.name, "orders", batch.term,
             "\(orders.map { "\($0.sequence): evict \($0.evict), pull \($0.pull.map { "\($0.blob)" } ?? "none")" })")
         for pull in state.value.pulls where victims.contains(pull.pull.blob) { pull.isCancelled.value = true }
-        var book = state.value.book
-        book.record(orders.map(\.sequence), term: batch.term)
+        var changed = state.value.book
+        changed.record(orders.map(\.sequence), term: batch.term)
+        let book = changed
         let removed = try await durably { disk in
-            if batch.term > disk.term {
-                disk.term = batch.term
-                disk.sequences = []
-            }
-            disk.sequences.formUnion(orders.map(\.sequence))
+            disk.position = book.position
             return victims.filter { disk.rows.removeValue(forKey: $0) != nil }
         }
         state.value.book = book
         try await unlink(removed)
-        // A master that reads of such a blob in a report would enter it again.
-        if world.scheduler.now < state.value.reportsUntil { lost(removed) }
         accept(orders, term: batch.term)
     }
 

@@ -54,7 +54,7 @@ extension SimulatedSlave {
             let usage = quota.usage()
             return [TargetUsage(server: name, usage: usage)] + (try await following)
         } catch {
-            if !isKnown { try await remove([grant.blob], onlyPending: true) }
+            if !isKnown { try await removePending([grant.blob]) }
             throw error
         }
     }

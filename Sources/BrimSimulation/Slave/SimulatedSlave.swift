@@ -34,8 +34,6 @@ final class SimulatedSlave: Sendable {
         var pulls: [Pull] = []
         var active = 0
         var isReporting = false
-        /// Reports read before may still be at work in a master until then.
-        var reportsUntil: Int64 = 0
         var fault: ServerFault?
         var busy = 0
     }
@@ -93,7 +91,7 @@ final class SimulatedSlave: Sendable {
         isFailing = fault
         inForce = Confined(quota.bytes)
         lowered = Confined(kept.stored)
-        var state = State(book: OrderBook(term: kept.term, sequences: kept.sequences.sorted()))
+        var state = State(book: OrderBook(kept.position))
         state.lost = lost
         self.state = Confined(state)
         self.world = world

@@ -88,6 +88,8 @@ struct Judge: Sendable {
                 "\(change.blob) on \(change.server) is given up at surplus \(surplus), at or below the floor of "
                     + "\(world.settings.floor)")
         }
+        // Whoever wanted one copy then may have been left with one that is damaged, whatever is wanted later.
+        if content.n + world.settings.floor < 2 { world.weakened.value.insert(change.blob) }
         if !content.replicas.contains(where: { $0 != change.server && view.up.contains($0) }) {
             world.fail("\(change.blob) on \(change.server) is given up while no other holder is up")
         }

@@ -3,7 +3,7 @@ import BrimWire
 
 /// What was removed or overwritten is brought back, or purged.
 extension SimulatedClient {
-    /// Brings back what was removed last from `path`; `target` is busy meanwhile.
+    /// Brings back what was removed last from `path`; both paths are busy meanwhile.
     func undelete(_ path: BrimPath, to target: BrimPath) async throws {
         let former = world.expectations.value.contents(target)
         let bytes: Confined<Int64> = Confined(0)
@@ -21,6 +21,7 @@ extension SimulatedClient {
         case false?: world.expectations.value.end(target)
         case nil: world.expectations.value.end(target, former.union(history.map(\.self)))
         }
+        if path != target { world.expectations.value.end(path) }
     }
 
     /// Makes one of the former versions of a file the current one.

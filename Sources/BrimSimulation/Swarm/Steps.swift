@@ -151,6 +151,8 @@ extension World {
         let target = chance(0.2) ? one(of: free) ?? path : path
         expectations.value.inherit(target, from: path)
         expectations.value.begin(target, coming: Set(expectations.value.history(target).map(\.self)))
+        // While it is asked for, nothing newer may be removed there.
+        if path != target { expectations.value.begin(path, coming: [nil]) }
         SimulatedClient(world: self, patience: 1).start { try await $0.undelete(path, to: target) }
     }
 

@@ -138,14 +138,22 @@ final class Catalog: Sendable {
         }
     }
 
-    /// Up to `limit` rows in order of their ids, after one of them.
-    func page(after: BlobID?, limit: Int) async throws -> [CatalogRow] {
+    /// Up to `limit` rows in order of their ids, after one of them, and the orders that had been carried out by then.
+    func page(after: BlobID?, limit: Int) async throws -> (rows: [CatalogRow], position: OrderPosition) {
         try await pool.read { database in
-            try Row.fetchAll(
+            let rows = try Row.fetchAll(
                 database,
                 sql: "SELECT \(CatalogRow.columns) FROM blobs WHERE blob > ? ORDER BY blob LIMIT ?",
-                arguments: [Data(after?.bytes ?? []), limit]
-            ).map { try CatalogRow(row: $0) }
+                arguments: [Data(after?.bytes ?? []), limit])
+            return (try rows.map { try CatalogRow(row: $0) }, try Self.position(in: database))
+        }
+    }
+
+    /// Those of these blobs that are pending, and the orders that had been carried out by then.
+    func pending(_ blobs: [BlobID]) async throws -> (rows: [CatalogRow], position: OrderPosition) {
+        try await pool.read { database in
+            let rows = try blobs.compactMap { try Self.row($0, in: database) }
+            return (rows.filter { $0.state == .pending }, try Self.position(in: database))
         }
     }
 
@@ -178,31 +186,24 @@ final class Catalog: Sendable {
         }
     }
 
-    /// The highest term ever seen, and the orders of that term already carried out.
-    func orders() async throws -> (term: Int64, sequences: [Int64]) {
-        try await pool.read { database in
-            (
-                try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE key = 'term'") ?? 0,
-                try Int64.fetchAll(database, sql: "SELECT sequence FROM orders ORDER BY sequence")
-            )
+    /// Which orders have been carried out.
+    func position() async throws -> OrderPosition { try await pool.read { try Self.position(in: $0) } }
+
+    private static func position(in database: Database) throws -> OrderPosition {
+        func value(_ key: String) throws -> Int64 {
+            let statement = try database.cachedStatement(sql: "SELECT value FROM meta WHERE key = ?")
+            return try Int64.fetchOne(statement, arguments: [key]) ?? 0
         }
+        return OrderPosition(term: try value("term"), sequence: try value("sequence"))
     }
 
-    /// Remembers orders as carried out and takes the blobs they give up off the list, all at once. Answers those that
-    /// were on it, with their sizes.
-    func carryOut(
-        term: Int64, sequences: [Int64], forgetBelow oldest: Int64, evicting blobs: [BlobID]
-    ) async throws -> [BlobID: Int64] {
+    /// Remembers the orders up to a position as carried out and takes the blobs they give up off the list, all at once.
+    /// Answers those that were on it, with their sizes.
+    func carryOut(evicting blobs: [BlobID], reaching position: OrderPosition) async throws -> [BlobID: Int64] {
         let removed = try await committer.commit { database in
-            let known = try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE key = 'term'") ?? 0
-            if term > known {
-                try database.execute(sql: "DELETE FROM orders")
-                try database.execute(
-                    sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('term', ?)", arguments: [term])
-            }
-            try database.execute(sql: "DELETE FROM orders WHERE sequence < ?", arguments: [oldest])
-            let remember = try database.cachedStatement(sql: "INSERT OR IGNORE INTO orders (sequence) VALUES (?)")
-            for sequence in sequences { try remember.execute(arguments: [sequence]) }
+            let remember = try database.cachedStatement(sql: "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")
+            try remember.execute(arguments: ["term", position.term])
+            try remember.execute(arguments: ["sequence", position.sequence])
             return try Self.remove(blobs, from: database)
         }
         small.forget(removed.keys)

@@ -40,6 +40,14 @@ enum CatalogSchema {
                     CREATE INDEX scrub ON blobs (verified);
                     """)
         }
+        migrator.registerMigration("3") { database in
+            // Orders are carried out in the order of their sequences: the last one says it all.
+            try database.execute(
+                sql: """
+                    INSERT OR REPLACE INTO meta SELECT 'sequence', coalesce(max(sequence), 0) FROM orders;
+                    DROP TABLE orders;
+                    """)
+        }
         return migrator
     }
 

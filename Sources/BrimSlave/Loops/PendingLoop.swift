@@ -43,7 +43,7 @@ struct PendingLoop: BackgroundLoop {
             let silent = found.filter { !node.receiving.isHeld($0.blob) && !completions.isWaiting($0.blob) }
             if !silent.isEmpty {
                 worker.begins("asks about \(silent.count) blobs")
-                try await node.settlePending(silent)
+                try await node.settlePending(silent.map(\.blob))
                 worker.did(silent.count)
             }
             guard found.count == Limits.reportPageBlobs else { return }
@@ -54,8 +54,10 @@ struct PendingLoop: BackgroundLoop {
 
 extension SlaveNode {
     /// Asks a master what is to become of pending blobs, and does it. Throws as the call does, or `.io`; then they stay.
-    func settlePending(_ rows: [CatalogRow]) async throws {
-        let request = PendingRequest(name: name, id: id, blobs: rows.map(\.report))
+    func settlePending(_ blobs: [BlobID]) async throws {
+        let (rows, position) = try await catalog.pending(blobs)
+        guard !rows.isEmpty else { return }
+        let request = PendingRequest(name: name, id: id, blobs: rows.map(\.report), position: position)
         try await settle(try await masters.call("pending", request, as: ReportReply.self))
     }
 }

@@ -9,15 +9,13 @@ final class Reporter: BackgroundLoop {
     let worker = Worker("reports", unit: "blobs")
 
     private let node: SlaveNode
-    private let watch: ReportWatch
     /// Blobs in a page.
     private let page: Int
     private let isReporting = Atomic(false)
     private let signal = Signal()
 
-    init(node: SlaveNode, watch: ReportWatch, page: Int = Limits.reportPageBlobs) {
+    init(node: SlaveNode, page: Int = Limits.reportPageBlobs) {
         self.node = node
-        self.watch = watch
         self.page = page
     }
 
@@ -63,12 +61,12 @@ final class Reporter: BackgroundLoop {
         var count = 0
         worker.begins("tells a master all that is here")
         while true {
-            watch.reporting()
-            let rows = try await node.catalog.page(after: after, limit: page)
+            let (rows, position) = try await node.catalog.page(after: after, limit: page)
             // The last page runs to the end of all ids.
             let through = rows.count < page ? nil : rows.last?.blob
             let request = ReportPage(
-                name: node.name, id: node.id, begun: begun, after: after, through: through, blobs: rows.map(\.report))
+                name: node.name, id: node.id, begun: begun, after: after, through: through, blobs: rows.map(\.report),
+                position: position)
             let reply = try await node.masters.call("report", request, deadline: .seconds(60), as: ReportReply.self)
             try await node.settle(reply)
             count += rows.count

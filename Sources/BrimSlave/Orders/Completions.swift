@@ -70,7 +70,7 @@ final class Completions: BackgroundLoop {
     private func settle(_ reply: CompletionsReply) async throws {
         let missing = try await node.catalog.confirm(reply.keep.map { ($0, nil) })
         node.outbox.lost(missing)
-        try await node.remove(reply.discard, onlyPending: true)
+        try await node.removePending(reply.discard)
     }
 
     private func forget(_ key: Key, _ batch: [CompletionsRequest.Item]) {

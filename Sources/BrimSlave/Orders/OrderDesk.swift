@@ -7,14 +7,12 @@ import Synchronization
 final class OrderDesk: Sendable {
     private let node: SlaveNode
     private let pulls: Pulls
-    private let watch: ReportWatch
     private let lock = AsyncLock()
     private let book: Mutex<OrderBook>
 
-    init(node: SlaveNode, pulls: Pulls, watch: ReportWatch, book: OrderBook) {
+    init(node: SlaveNode, pulls: Pulls, book: OrderBook) {
         self.node = node
         self.pulls = pulls
-        self.watch = watch
         self.book = Mutex(book)
     }
 
@@ -46,14 +44,12 @@ final class OrderDesk: Sendable {
         pulls.cancel(victims)
         var changed = book.withLock { $0 }
         changed.record(orders.map(\.sequence), term: batch.term)
-        let removed = try await node.catalog.carryOut(
-            term: batch.term, sequences: orders.map(\.sequence), forgetBelow: changed.oldest, evicting: victims)
+        let removed = try await node.catalog.carryOut(evicting: victims, reaching: changed.position)
         book.withLock { $0 = changed }
         await node.unlink(removed)
         if !removed.isEmpty {
             node.logger.debug(
                 "blobs given up", metadata: ["blobs": "\(removed.count)", "term": "\(batch.term)"])
-            watch.evicted(removed.keys)
         }
         try await accept(orders, of: batch)
     }
@@ -85,26 +81,5 @@ final class OrderDesk: Sendable {
         }
         // All at once, so that small ones are pulled together.
         pulls.add(jobs)
-    }
-}
-
-/// Knows whether a report may still name blobs that have been given up since it was read.
-///
-/// A master that reads of such a blob would enter it again; so it is told once more that the blob is gone.
-final class ReportWatch: Sendable {
-    /// How long after its last page a report may still be at work in a master.
-    static let grace = Duration.seconds(60)
-
-    private let until = Mutex<ContinuousClock.Instant?>(nil)
-    private let outbox: Outbox
-
-    init(outbox: Outbox) { self.outbox = outbox }
-
-    /// A page of a report is about to be read.
-    func reporting() { until.withLock { $0 = .now + Self.grace } }
-
-    func evicted(_ blobs: some Collection<BlobID>) {
-        guard let end = until.withLock({ $0 }), .now < end else { return }
-        outbox.lost(blobs)
     }
 }

@@ -116,7 +116,7 @@ struct Uploads: Sendable {
         do {
             return try received(sums, by: next, try await forwarded)
         } catch {
-            if known == nil { try await node.remove([ticket.grant.blob], onlyPending: true) }
+            if known == nil { try await node.removePending([ticket.grant.blob]) }
             throw error
         }
     }
@@ -152,7 +152,7 @@ struct Uploads: Sendable {
         do {
             return try received(sums, by: next, try await forwarded)
         } catch {
-            if isNew { try await node.remove([ticket.grant.blob], onlyPending: true) }
+            if isNew { try await node.removePending([ticket.grant.blob]) }
             throw error
         }
     }
@@ -349,8 +349,7 @@ extension Uploads {
     /// be refused now since the file was overwritten or removed meanwhile: then it is an old version, or trash.
     private func settle(_ blob: BlobID) async {
         do {
-            guard let row = try await node.catalog.row(blob), row.state == .pending else { return }
-            try await node.settlePending([row])
+            try await node.settlePending([blob])
         } catch {
             node.logger.debug(
                 "what became of a refused write is asked later", metadata: ["blob": "\(blob)", "error": "\(error)"])

@@ -103,6 +103,18 @@ public struct BlobReport: Sendable, Codable, Hashable {
     }
 }
 
+/// Which orders a slave has carried out: all of lower terms that it ever will, and of this one those up to a sequence.
+public struct OrderPosition: Sendable, Codable, Hashable {
+    /// The highest term the slave has heard of; 0 before the first.
+    public var term: Int64
+    /// The highest sequence of that term carried out, from 1; 0: none. Those that come late, below it, are refused.
+    public var sequence: Int64
+    public init(term: Int64, sequence: Int64) {
+        self.term = term
+        self.sequence = sequence
+    }
+}
+
 /// `POST /v1/node/report` on a master: one page of the complete report that a slave makes after each join and when
 /// asked. Pages are sent in order of blob ids, one after the other, without gaps.
 public struct ReportPage: Sendable, Codable {
@@ -114,8 +126,11 @@ public struct ReportPage: Sendable, Codable {
     public var after: BlobID?
     public var through: BlobID?
     public var blobs: [BlobReport]
+    /// Of the moment at which the page was read.
+    public var position: OrderPosition
     public init(
-        name: ServerName, id: String, begun: Timestamp, after: BlobID?, through: BlobID?, blobs: [BlobReport]
+        name: ServerName, id: String, begun: Timestamp, after: BlobID?, through: BlobID?, blobs: [BlobReport],
+        position: OrderPosition
     ) {
         self.name = name
         self.id = id
@@ -123,6 +138,7 @@ public struct ReportPage: Sendable, Codable {
         self.after = after
         self.through = through
         self.blobs = blobs
+        self.position = position
     }
 }
 
@@ -159,10 +175,13 @@ public struct PendingRequest: Sendable, Codable {
     public var name: ServerName
     public var id: String
     public var blobs: [BlobReport]
-    public init(name: ServerName, id: String, blobs: [BlobReport]) {
+    /// Of the moment at which these were read.
+    public var position: OrderPosition
+    public init(name: ServerName, id: String, blobs: [BlobReport], position: OrderPosition) {
         self.name = name
         self.id = id
         self.blobs = blobs
+        self.position = position
     }
 }
 
