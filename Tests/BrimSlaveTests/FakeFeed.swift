@@ -76,15 +76,18 @@ final class FakeFeed: Sendable {
         router.get("/v1/changes") { request, context in
             try context.requireAdmin()
             let after = try request.query("after") ?? ""
-            box.withLock { state in
+            let number = box.withLock { state in
                 state.streams.append(after)
                 (state.events, state.ends) = ([], false)
+                return state.streams.count
             }
             return Response(
                 status: .ok, headers: [.contentType: "text/event-stream"],
                 body: ResponseBody { writer in
                     while !Task.isCancelled, !Task.isShuttingDownGracefully {
-                        let (events, ends) = box.withLock { state in
+                        let (events, ends) = box.withLock { state -> ([ServerSentEvent], Bool) in
+                            // One whose listener has left does not take what the next is told.
+                            guard state.streams.count == number else { return ([], true) }
                             defer { state.events = [] }
                             return (state.events, state.ends)
                         }
