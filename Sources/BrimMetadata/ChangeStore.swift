@@ -26,7 +26,7 @@ public protocol ChangeStore: Sendable {
 
 /// A place between two changes. Opaque, but later ones are greater, by the bytes of their text.
 ///
-/// A store may add, after a point, where the last change before that place is: a database that was set back to an earlier
+/// A store may add, after a point, which change was the last before that place: a database that was set back to an earlier
 /// state has no such change, and so is not taken for the one that gave the position, however much has happened in it since.
 public struct ChangePosition: RawRepresentable, Sendable, Hashable, Comparable {
     public var rawValue: String
@@ -43,8 +43,7 @@ public struct ChangePosition: RawRepresentable, Sendable, Hashable, Comparable {
     /// change that either of them names.
     public func following(_ other: ChangePosition) -> ChangePosition {
         guard !namesLastChange, let point = other.rawValue.firstIndex(of: ".") else { return self }
-        let (place, last) = (other.rawValue[..<point], other.rawValue[point...].dropFirst())
-        return ChangePosition(rawValue: "\(rawValue).\(last.isEmpty ? place : last)")
+        return ChangePosition(rawValue: rawValue + other.rawValue[point...])
     }
 }
 

@@ -48,31 +48,16 @@ extension MongoMetadataStore {
                     guard let token = token?["_data"]?.stringValue else { return true }
                     return take(.quiet(Place(epoch: epoch, token: token, last: last.value.withLock { $0 }).position))
                 case .event(let event):
-                    guard let token = event["_id"]?.documentValue?["_data"]?.stringValue, Self.isOfDocuments(event)
-                    else {
+                    guard let event = Place.Change(event), Self.isOfDocuments(event.document) else {
                         lost.value.withLock { $0 = true }
                         return false
                     }
-                    last.value.withLock { $0 = token }
-                    let position = Place(epoch: epoch, token: token, last: token).position
-                    return Self.change(event, logger).map { take(.change($0, position)) } ?? true
+                    last.value.withLock { $0 = event.mark }
+                    let position = Place(epoch: epoch, token: event.mark.token, last: event.mark).position
+                    return Self.change(event.document, logger).map { take(.change($0, position)) } ?? true
                 }
             }
             if lost.value.withLock({ $0 }) { throw PositionLost() }
-        }
-    }
-
-    /// Throws `PositionLost` when this database never made the change that a position names as the last before it. Of one
-    /// that is older than its memory nothing can be said: then it says so of the position too, or has not been set back.
-    private func requireLastChange(of place: Place) async throws {
-        guard let last = place.last, last != place.token else { return }
-        do {
-            try await streamed.watch(
-                Self.changesOfTheNamespace,
-                WatchOptions(resumeAfter: ["_data": .string(last)], maxAwait: .milliseconds(1))
-            ) { _ in false }
-        } catch let error as MongoError where error.code.map(Self.forgottenCodes.contains) == true {
-            return
         }
     }
 
@@ -87,56 +72,10 @@ extension MongoMetadataStore {
         }
     }
 
-    // MARK: Positions
-
-    /// Eight hex digits that name the collection.
-    private func feedEpoch() async throws -> String {
-        let found = try await database.listCollections(filter: ["name": .string(collections.files.name)])
-        guard let uuid = found.first?["info"]?.documentValue?["uuid"]?.binaryValue else {
-            throw BrimError(.unavailable, "the collection of files has no UUID", advice: "Is a master starting?")
-        }
-        return uuid.bytes.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    /// What a position says: a token of the stream, and that of the last change up to there, where that is known.
-    struct Place {
-        let epoch: String
-        let token: String
-        let last: String?
-
-        init(epoch: String, token: String, last: String?) {
-            self.epoch = epoch
-            self.token = token
-            self.last = last
-        }
-
-        /// nil for what was never a position of this collection.
-        init?(_ position: ChangePosition, epoch: String) {
-            let parts = position.rawValue.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.allSatisfy({ $0.utf8.allSatisfy(Self.isHex) }), let place = parts.first,
-                place.hasPrefix(epoch), place.utf8.count > epoch.utf8.count
-            else { return nil }
-            self.epoch = epoch
-            token = String(place.dropFirst(epoch.count))
-            last = parts.count < 2 ? nil : parts[1].isEmpty ? token : String(parts[1])
-        }
-
-        private static func isHex(_ byte: UInt8) -> Bool {
-            (48...57).contains(byte) || (65...70).contains(byte) || (97...102).contains(byte)
-        }
-
-        var position: ChangePosition {
-            let end = last.map { $0 == token ? "." : ".\($0)" } ?? ""
-            return ChangePosition(rawValue: epoch + token + end)
-        }
-
-        var document: BSONDocument { ["_data": .string(token)] }
-    }
-
     // MARK: Events
 
     /// All but what touches only how copies are counted, and what is in the trash from the beginning.
-    private static let changesOfTheNamespace: [BSONDocument] = {
+    static let changesOfTheNamespace: [BSONDocument] = {
         let names: BSONValue = [
             "$map": [
                 "input": ["$objectToArray": ["$ifNull": ["$updateDescription.updatedFields", [:]]]], "in": "$$this.k",
@@ -209,7 +148,7 @@ extension MongoMetadataStore {
     }
 
     /// ChangeStreamHistoryLost, CappedPositionLost.
-    private static let forgottenCodes: Set<Int> = [286, 136]
+    static let forgottenCodes: Set<Int> = [286, 136]
     /// And ChangeStreamFatalError, InvalidResumeToken.
     private static let lostCodes = forgottenCodes.union([280, 260])
 }

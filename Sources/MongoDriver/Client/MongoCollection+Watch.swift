@@ -11,6 +11,8 @@ public enum ChangeStreamStep: Sendable {
 public struct WatchOptions: Sendable {
     /// A token of an event or of a quiet moment; nil: from now on.
     public var resumeAfter: BSONDocument?
+    /// Begins with the events of this time, the first included; not with `resumeAfter`.
+    public var startAt: BSONTimestamp?
     /// Whether events of updates carry the document, as it is when the event is read, which may be later.
     public var looksUpDocuments: Bool
     /// How long the server waits for an event before it says that there is none.
@@ -19,10 +21,11 @@ public struct WatchOptions: Sendable {
     public var batchSize: Int
 
     public init(
-        resumeAfter: BSONDocument? = nil, looksUpDocuments: Bool = false, maxAwait: Duration = .seconds(1),
-        batchSize: Int = 1000
+        resumeAfter: BSONDocument? = nil, startAt: BSONTimestamp? = nil, looksUpDocuments: Bool = false,
+        maxAwait: Duration = .seconds(1), batchSize: Int = 1000
     ) {
         self.resumeAfter = resumeAfter
+        self.startAt = startAt
         self.looksUpDocuments = looksUpDocuments
         self.maxAwait = maxAwait
         self.batchSize = batchSize
@@ -34,6 +37,7 @@ public struct WatchOptions: Sendable {
     var stage: BSONDocument {
         var stage: BSONDocument = [:]
         if let resumeAfter { stage.append("resumeAfter", .document(resumeAfter)) }
+        if let startAt { stage.append("startAtOperationTime", .timestamp(startAt)) }
         if looksUpDocuments { stage.append("fullDocument", "updateLookup") }
         return stage
     }
