@@ -533,6 +533,9 @@ public protocol DeletionStore: Sendable {
     /// Notes that `server` no longer holds these blobs.
     func deletionsDone(on server: ServerName, _ blobs: [BlobID]) async throws
 
+    /// Notes that `server` still holds these blobs, of which it was not known: it has to delete those that are tombstoned.
+    func deletionsDue(on server: ServerName, _ blobs: [BlobID]) async throws
+
     /// Which of these blobs are tombstoned.
     func tombstoned(_ blobs: [BlobID]) async throws -> Set<BlobID>
 

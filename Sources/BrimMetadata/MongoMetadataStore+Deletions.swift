@@ -19,6 +19,14 @@ extension MongoMetadataStore {
         }
     }
 
+    public func deletionsDue(on server: ServerName, _ blobs: [BlobID]) async throws {
+        guard !blobs.isEmpty else { return }
+        try await translatingErrors("noting deletions due on '\(server)'") {
+            _ = try await collections.deletions.updateMany(
+                ["_id": ["$in": .blobs(blobs)]], ["$addToSet": ["servers": .server(server)]])
+        }
+    }
+
     public func tombstoned(_ blobs: [BlobID]) async throws -> Set<BlobID> {
         try await translatingErrors("looking for tombstones") {
             let found = try await all(

@@ -12,6 +12,8 @@ struct Ledger: Sendable {
     private(set) var attempts = 0
     private var grants: [String: Grant] = [:]
     private var round = Round()
+    /// Whether a word showed more room than was known of, since somebody looked.
+    private var hasNews = false
 
     struct Copy: Sendable {
         let plan: CopyPlan
@@ -53,7 +55,14 @@ struct Ledger: Sendable {
 
     @discardableResult
     mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
-        accounts[server]?.heard(usage) ?? false
+        let isMore = accounts[server]?.heard(usage) ?? false
+        hasNews = hasNews || isMore
+        return isMore
+    }
+
+    mutating func takeNews() -> Bool {
+        defer { hasNews = false }
+        return hasNews
     }
 
     // MARK: - Copies
@@ -162,8 +171,11 @@ struct Ledger: Sendable {
         guard let grant = grants[request] else { return }
         var others: [ServerName] = []
         for server in grant.servers {
-            if let usage = usages[server], accounts[server]?.stored(grant.size, in: usage) == true { continue }
-            others.append(server)
+            let before = accounts[server].map { $0.roomToCome(below: $0.server.quota) } ?? 0
+            let isStored = usages[server].map { accounts[server]?.stored(grant.size, in: $0) == true } ?? false
+            if !isStored { others.append(server) }
+            let after = accounts[server].map { $0.roomToCome(below: $0.server.quota) } ?? 0
+            hasNews = hasNews || after > before
         }
         grants[request]?.servers = others
     }

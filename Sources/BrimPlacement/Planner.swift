@@ -31,6 +31,9 @@ public struct Planner: Sendable {
         ledger.heard(usage, from: server)
     }
 
+    /// Whether words of servers showed more room than was known of since this was asked last.
+    public mutating func takeNews() -> Bool { ledger.takeNews() }
+
     /// Whether the next word of one of these servers may show more room than is known of.
     public func isUnsettled(_ servers: [ServerName]) -> Bool {
         servers.contains { ledger.accounts[$0]?.isUnsettled == true }

@@ -10,6 +10,10 @@ extension InMemoryMetadataStore {
         for blob in blobs { tombstones[blob]?.servers.remove(server) }
     }
 
+    public func deletionsDue(on server: ServerName, _ blobs: [BlobID]) {
+        for blob in blobs { tombstones[blob]?.servers.insert(server) }
+    }
+
     public func tombstoned(_ blobs: [BlobID]) -> Set<BlobID> {
         Set(blobs.filter { tombstones[$0] != nil })
     }

@@ -23,6 +23,13 @@ extension MetadataConformance {
             try await f.store.deletionsDone(on: f.bravo, blobs)
             // The tombstone stays: a server that was away may still hold the blob.
             try expectEqual(try await f.store.tombstoned(blobs), Set(blobs))
+            let known = f.blob()
+            try await f.store.deletionsDue(on: f.charlie, [blobs[0], known])
+            try await f.store.deletionsDue(on: f.charlie, [])
+            try expectEqual(try await f.store.pendingDeletions(on: f.charlie, limit: 9), [blobs[0]])
+            try expectEqual(try await f.store.tombstoned([known]), [])
+            try await f.store.deletionsDone(on: f.charlie, [blobs[0]])
+            try expectEqual(try await f.store.pendingDeletions(on: f.charlie, limit: 9), [])
         },
         MetadataConformance("an abandoned blob cannot be committed, a committed one not be abandoned") { f in
             let early = try f.write("early")

@@ -45,6 +45,8 @@ final class Tally: Sendable {
             if let violation = outcome.violation {
                 state.failures += 1
                 print("seed \(outcome.seed) failed in step \(outcome.steps): \(violation)")
+                // Who waits an hour for the others may look at this one.
+                fflush(nil)
             }
             if verbose {
                 let hash = String(outcome.hash, radix: 16)

@@ -27,12 +27,14 @@ struct Leader {
     let forgetter: Forgetter
     let room: RoomKeeper
     private let recounter: Recounter
+    private let term: Int64
 
     init(_ fixture: Fixture, clock: TestClock = TestClock()) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (store, views, settings, changed) = (fixture.store, fixture.views, fixture.settings, fixture.changed)
         let term = try await store.beginTerm(holder: "next")
         self.clock = clock
+        self.term = term
         roster = Roster(ledger: ledger, settings: settings)
         let documents = ServerDocuments(store: store, roster: roster)
         let breaker = EvictionGuard(store: store, settings: settings.current, clock: clock, logger: logger)
@@ -43,8 +45,10 @@ struct Leader {
         judge = ServerJudge(
             documents: documents, publisher: publisher, ledger: ledger, recounter: recounter, settings: settings,
             breaker: breaker, term: term, bells: [changed], clock: clock, logger: logger)
+        let desk = OrderDesk(term: term, roster: roster, ledger: ledger, slaves: ObedientSlaves())
         membership = Membership(
-            documents: documents, judge: judge, publisher: publisher, ledger: ledger, reconciler: fixture.reconciler,
+            documents: documents, judge: judge, publisher: publisher, ledger: ledger,
+            reconciler: Reconciler(store: store, views: views, desk: desk, logger: logger, changed: changed),
             settings: settings, breaker: breaker, swarm: "swarm", term: term, changed: changed, removed: Bell(),
             clock: clock, logger: logger)
         admin = ServerAdmin(
@@ -55,9 +59,8 @@ struct Leader {
             documents: documents, judge: judge, publisher: publisher, views: views, ledger: ledger, changed: changed,
             clock: clock, logger: logger)
         let giveUp = GiveUp(
-            store: store, views: views,
-            desk: OrderDesk(term: term, roster: roster, ledger: ledger, slaves: ObedientSlaves()), ledger: ledger,
-            roster: roster, breaker: breaker, clock: clock, logger: logger)
+            store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, clock: clock,
+            logger: logger)
         room = RoomKeeper(
             store: store, roster: roster, ledger: ledger, giveUp: giveUp,
             versions: VersionWorker(store: store, views: views, changed: changed, clock: clock, logger: logger),
@@ -93,11 +96,11 @@ struct Leader {
 
     /// A complete report of these blobs.
     @discardableResult
-    func report(_ server: String, _ blobs: [BlobReport] = []) async throws -> ReportReply {
+    func report(_ server: String, _ blobs: [BlobReport] = [], term: Int64? = nil) async throws -> ReportReply {
         try await membership.report(
             ReportPage(
                 name: try ServerName(validating: server), id: "id-\(server)", begun: clock.timestamp, after: nil,
-                through: nil, blobs: blobs, position: OrderPosition(term: 1, sequence: 0)))
+                through: nil, blobs: blobs, position: OrderPosition(term: term ?? self.term, sequence: 0)))
     }
 
     // MARK: - What passes

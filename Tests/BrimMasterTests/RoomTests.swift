@@ -108,6 +108,27 @@ import Testing
         await expectFull { try await room.makeRoom(bytes: 1, on: alpha) }
     }
 
+    /// A client's write had a server asked what it uses: its next heartbeat says the same, and nothing new.
+    @Test func roomThatAWriteHearsOfWakesThePlanner() throws {
+        let roomier = Bell()
+        let ledger = Ledger(Planner(floor: 0), roomier: roomier)
+        let alpha = try ServerName(validating: "alpha")
+        func word(_ count: Int64, _ used: Int64) -> ServerUsage {
+            ServerUsage(boot: "b", count: count, used: used, diskFree: 1 << 40, files: 0)
+        }
+        ledger.decide { planner in
+            planner.update(servers: [
+                ServerSnapshot(
+                    name: alpha, zone: "z", receives: true, readable: true, counted: true, quota: 100, brim: 100,
+                    used: 0, diskFree: 1 << 40, load: ServerLoad())
+            ])
+            planner.heard(word(1, 90), from: alpha)
+        }
+        #expect(!roomier.hasRung)
+        ledger.decide { _ = $0.heard(word(2, 50), from: alpha) }
+        #expect(roomier.hasRung)
+    }
+
     private func expectFull(sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void) async {
         do {
             try await body()

@@ -122,6 +122,17 @@ import Testing
         #expect(try await leader.pass(1, speaking: "alpha", "charlie") == ["1 bravo up→suspect"])
     }
 
+    /// What was given up since under another leader, by an order that was lost, is in no such list.
+    @Test func aReportFromAnotherTermSaysNothing() async throws {
+        let (_, leader) = try await scene()
+        try await leader.join("alpha")
+        let error = await #expect(throws: BrimError.self) { try await leader.report("alpha", term: 0) }
+        #expect(error?.code == .conflict)
+        #expect(await leader.states == ["alpha": .down])
+        try await leader.report("alpha")
+        #expect(await leader.states == ["alpha": .up])
+    }
+
     @Test func whoIsShownAsUpTakesWrites() async throws {
         let (fixture, leader) = try await scene()
         try await leader.join("alpha")

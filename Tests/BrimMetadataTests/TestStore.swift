@@ -14,6 +14,8 @@ enum TestStore {
         let mongod = if let mongod { mongod } else { try await PrivateMongod.shared() }
         var options = MongoClientOptions()
         options.poolSize = 8
+        // A hundred thousand documents take minutes where three such tests run at once.
+        options.socketTimeout = .seconds(600)
         let store = MongoMetadataStore(
             client: try MongoClient(uri: mongod.uri, options: options),
             database: PrivateMongod.freshDatabaseName("meta"),

@@ -46,6 +46,26 @@ import Testing
         #expect(room(planner) == 17, "a new start counts from 0")
     }
 
+    /// Whoever hears of it: a word that comes again later says nothing new.
+    @Test func moreRoomIsNewsOnce() {
+        var planner = makePlanner(server("b", quota: 20))
+        func isNews(_ change: (inout Planner) -> Void) -> Bool {
+            change(&planner)
+            return planner.takeNews()
+        }
+        _ = isNews { $0.heard(usage(1, used: 10), from: name("b")) }
+        let (less, more, again) = (
+            isNews { $0.heard(usage(2, used: 12), from: name("b")) },
+            isNews { $0.heard(usage(3, used: 5), from: name("b")) },
+            isNews { $0.heard(usage(3, used: 5), from: name("b")) }
+        )
+        #expect(!less && more && !again)
+        let granted = isNews { $0.granted("w", size: 4, on: [name("b")], until: .now + .seconds(10)) }
+        // With the bytes of the write, and yet less than before.
+        let stored = isNews { $0.writeStored("w", usages: [name("b"): usage(4, used: 6)]) }
+        #expect(!granted && stored)
+    }
+
     @Test func withoutAUsageItSettles() {
         var (planner, plan) = ordered()
         planner.acknowledged(plan, usage: nil)

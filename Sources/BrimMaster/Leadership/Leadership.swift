@@ -57,7 +57,7 @@ struct Leadership: Sendable {
         let slaves = LeaderSlaves(base: parts.slaves, mandate: mandate)
         var limits = PlannerLimits()
         limits.maxCopies = settings.maxCopies
-        let ledger = Ledger(Planner(floor: settings.floor, limits: limits))
+        let ledger = Ledger(Planner(floor: settings.floor, limits: limits), roomier: changed)
         let roster = Roster(ledger: ledger, settings: settings)
         let desk = OrderDesk(term: mandate.term, roster: roster, ledger: ledger, slaves: slaves)
         let giveUp = GiveUp(

@@ -7,10 +7,21 @@ import Synchronization
 /// happens outside.
 final class Ledger: Sendable {
     private let planner: Mutex<Planner>
+    /// Rung when a server has more room than was known of, whoever was told.
+    private let roomier: Bell?
 
-    init(_ planner: Planner) { self.planner = Mutex(planner) }
+    init(_ planner: Planner, roomier: Bell? = nil) {
+        self.planner = Mutex(planner)
+        self.roomier = roomier
+    }
 
     func decide<Decision: Sendable>(_ body: (inout Planner) -> sending Decision) -> Decision {
-        planner.withLock { body(&$0) }
+        var isRoomier = false
+        let decision = planner.withLock { planner in
+            defer { isRoomier = planner.takeNews() }
+            return body(&planner)
+        }
+        if isRoomier { roomier?.ring() }
+        return decision
     }
 }

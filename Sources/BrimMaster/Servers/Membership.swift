@@ -93,7 +93,7 @@ actor Membership {
         let isReadable = request.fault?.isReadable ?? true
         if isReadable { try await judge.heard(request.name, at: arrival) }
         // The planner learns of one server here; of all, load and quotas too, with each reading of the documents.
-        if ledger.decide({ $0.heard(request.usage, from: request.name) }) { changed.ring() }
+        ledger.decide { _ = $0.heard(request.usage, from: request.name) }
         let record = await roster.record(request.name) ?? known
         return HeartbeatReply(
             state: record.state, quota: record.quota, report: isReadable ? await wantsReport(record) : false,
@@ -110,6 +110,12 @@ actor Membership {
     func report(_ page: ReportPage) async throws -> ReportReply {
         let record = try await known(page.name, id: page.id)
         guard record.forget == nil else { throw Refusal.beingForgotten(page.name) }
+        // It may have been on its way for long, and what came and went since under another leader is known to nobody.
+        guard page.position.term == term else {
+            throw BrimError(
+                .conflict, "a list of \(page.name) from term \(page.position.term) says nothing in term \(term)",
+                advice: "Begin the report anew")
+        }
         reporting[page.name] = clock.now
         try reports.take(page)
         if page.after == nil { await roster.trust(page.name) }

@@ -47,6 +47,8 @@ struct Reconciler: Sendable {
         let owners = try await store.settledOwners(of: ids, views)
         let strangers = ids.filter { owners[$0] == nil }
         var delete = try await store.tombstoned(strangers)
+        // The answer may get lost, and the tombstones be dropped since this server has reported.
+        try await store.deletionsDue(on: server, Array(delete))
         if abandonUnknown {
             let unknown = Set(strangers.filter { !delete.contains($0) })
             let bytes = blobs.reduce(0) { unknown.contains($1.blob) ? $0 + $1.size : $0 }
@@ -89,7 +91,8 @@ struct Reconciler: Sendable {
             let answers = try await store.adopt(sure, view: try await views.current())
             let entered = zip(sure, answers).filter(\.1).map(\.0)
             await desk.entered(entered.map(\.blob), on: server)
-            return (entered, sure.count == found.count)
+            // What changed or went since it was looked up is looked up again, too.
+            return (entered, entered.count == found.count)
         }
         if !isSure { await desk.askAnew(server) }
         guard !adopted.isEmpty else { return [] }

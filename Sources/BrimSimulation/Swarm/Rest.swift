@@ -114,7 +114,8 @@ extension World {
         for server in present {
             for blob in server.disk.state.value.blobs.keys.sorted()
             where !placed.contains(Placement(blob: blob, server: server.name)) && !server.isFromTheFuture(blob) {
-                fail("at rest, \(server.name) keeps \(blob), which no file has there")
+                let isListed = server.disk.state.value.rows[blob] != nil
+                fail("at rest, \(server.name) keeps \(blob), which no file has there (listed there: \(isListed))")
             }
             let (used, stored) = (server.running?.quota.usage().used ?? 0, server.disk.state.value.stored)
             if used != stored { fail("at rest, \(server.name) counts \(used) bytes and holds \(stored)") }

@@ -272,6 +272,11 @@ extension SimulatedStore {
         try await call("deletionsDone") { $0.deletionsDone(on: server, blobs) }
     }
 
+    func deletionsDue(on server: ServerName, _ blobs: [BlobID]) async throws {
+        guard !blobs.isEmpty else { return }
+        try await call("deletionsDue") { $0.deletionsDue(on: server, blobs) }
+    }
+
     func tombstoned(_ blobs: [BlobID]) async throws -> Set<BlobID> {
         try await call("tombstoned") { $0.tombstoned(blobs) }
     }
