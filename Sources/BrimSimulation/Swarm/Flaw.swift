@@ -38,7 +38,7 @@ public enum Flaw: String, Sendable, CaseIterable {
         case .lossesIgnored: ["does not have"]
         case .drainIgnored: ["is draining and is to get", "no rest: up are"]
         case .forgottenNamed: ["names [", "the tombstone of"]
-        case .trashCopied: ["was removed and is copied", "bytes and holds"]
+        case .trashCopied: ["was removed and is copied"]
         case .trashReturns: ["was removed and comes back"]
         }
     }
