@@ -107,10 +107,12 @@ extension ScenarioTests {
         }
 
         private func compare(_ swarm: Swarm, _ status: StatusReply, unreachable: Int64) async throws {
-            let stats = try await swarm.files()
+            var (status, stats) = (status, try await swarm.files())
             var answer = try await look(swarm)
-            // A master learns of what a slave uses before the next heartbeat enters it.
+            // A master learns of what a slave uses before the next heartbeat enters it; what that shows may end the rest.
             try await swarm.waitFor("heartbeats of all servers") {
+                status = try await statusAtRest(swarm)
+                stats = try await swarm.files()
                 answer = try await look(swarm)
                 return status.servers.allSatisfy { server in
                     answer.servers.contains {
