@@ -171,11 +171,14 @@ struct Ledger: Sendable {
         guard let grant = grants[request] else { return }
         var others: [ServerName] = []
         for server in grant.servers {
-            let before = accounts[server].map { $0.roomToCome(below: $0.server.quota) } ?? 0
-            let isStored = usages[server].map { accounts[server]?.stored(grant.size, in: $0) == true } ?? false
-            if !isStored { others.append(server) }
-            let after = accounts[server].map { $0.roomToCome(below: $0.server.quota) } ?? 0
-            hasNews = hasNews || after > before
+            guard let usage = usages[server], var account = accounts[server] else {
+                others.append(server)
+                continue
+            }
+            let room = account.roomToCome(below: account.server.quota)
+            if !account.stored(grant.size, in: usage) { others.append(server) }
+            hasNews = hasNews || account.roomToCome(below: account.server.quota) > room
+            accounts[server] = account
         }
         grants[request]?.servers = others
     }
