@@ -149,9 +149,7 @@ cmongo_pool *cmongo_pool_new(const char *uri_string, const cmongo_pool_options *
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, true);
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true);
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, (int32_t) options->size);
-    if (mongoc_uri_get_appname(uri) == NULL) {
-        mongoc_uri_set_appname(uri, options->application_name);
-    }
+    mongoc_uri_set_appname(uri, options->application_name);
     mongoc_client_pool_t *pool = mongoc_client_pool_new_with_error(uri, &error);
     mongoc_uri_destroy(uri);
     if (pool == NULL) {

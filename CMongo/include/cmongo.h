@@ -56,7 +56,7 @@ typedef struct {
 } cmongo_pool_options;
 
 /// Null, with the reason in `reply`, if the URI is not valid. A timeout that the URI names is kept, the others are set
-/// from `options`; retryable reads and writes are always on. Does not connect.
+/// from `options`, as is the application name in any case; retryable reads and writes are always on. Does not connect.
 cmongo_pool *cmongo_pool_new(const char *uri, const cmongo_pool_options *options, cmongo_reply *reply);
 /// Every client must be back.
 void cmongo_pool_free(cmongo_pool *pool);

@@ -10,7 +10,7 @@ import ServiceLifecycle
 /// A running master: its services, and the server that opens them to the network.
 struct Master: Sendable {
     let server: BrimServer
-    private let core: MasterCore
+    private let loops: [any BackgroundLoop]
     private let configuration: MasterConfiguration
     private let advertised: Latch<String>
     private let logger: Logger
@@ -28,6 +28,7 @@ struct Master: Sendable {
                 id: UUID().uuidString.lowercased(), holder: holder, version: configuration.version,
                 lease: configuration.lease, url: { try await advertised.get() }),
             store: store, slaves: slaves, masters: MasterCaller(peers: peers, keys: keys), logger: logger)
+        loops = core.loops + [TransactionReaper(store: store, logger: logger)]
         let router = brimRouter(keys: keys, logger: logger)
         let gate = LeaderGate(leader: core.leader, peers: peers)
         FileRoutes(core: core).add(to: router)
@@ -37,7 +38,7 @@ struct Master: Sendable {
         NodeRoutes(core: core).add(to: router)
         CareRoutes(
             core: core, gate: gate, verify: core.verifyService(slaves),
-            workers: WorkersService(own: core.loops.map(\.worker), slaves: slaves)
+            workers: WorkersService(own: loops.map(\.worker), slaves: slaves)
         ).add(to: router)
         let views = core.views
         router.get("/readyz") { _, _ in
@@ -50,7 +51,6 @@ struct Master: Sendable {
             label: "master", host: configuration.listen.host, port: configuration.listen.port,
             fallbackPorts: configuration.fallbackPorts, router: router, failure: { try await views.untilLost() },
             logger: logger)
-        self.core = core
         self.configuration = configuration
         self.advertised = advertised
         self.logger = logger
@@ -61,7 +61,7 @@ struct Master: Sendable {
         let announcement = Announcement(
             server: server, configuration: configuration, address: address, advertised: advertised, logger: logger)
         // Shut down in reverse: first no more requests, then the loops that they use.
-        try await ServiceGroup(services: core.loops + [server, announcement], logger: logger).run()
+        try await ServiceGroup(services: loops + [server, announcement], logger: logger).run()
     }
 }
 

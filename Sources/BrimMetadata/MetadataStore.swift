@@ -21,6 +21,10 @@ public protocol MetadataStore: NamespaceStore, LeaseStore, ServerStore, Lifecycl
 
     /// Frees connections and threads.
     func close() async
+
+    /// Ends transactions that this swarm's masters have begun and not gone on with for `idle`, because they died or
+    /// hang: what they would have written is not written, and is in nobody's way. Returns how many.
+    func endStalledTransactions(after idle: Duration) async throws -> Int
 }
 
 // MARK: - Namespace

@@ -40,8 +40,9 @@ public final class MongoMetadataStore: MetadataStore {
         uri: String, database: String = "brim", logger: Logger = Logger(label: "brim.metadata")
     ) throws(BrimError) -> MongoMetadataStore {
         do {
+            let options = MongoClientOptions(applicationName: applicationName(database))
             return MongoMetadataStore(
-                client: try MongoClient(uri: uri, logger: logger), database: database, logger: logger)
+                client: try MongoClient(uri: uri, options: options, logger: logger), database: database, logger: logger)
         } catch {
             throw BrimError(.invalid, "\(error)", advice: "Check the MongoDB URI")
         }

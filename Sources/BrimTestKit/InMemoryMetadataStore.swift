@@ -76,6 +76,9 @@ public actor InMemoryMetadataStore: MetadataStore {
 
     public func close() {}
 
+    /// Nothing is begun here that is not finished at once.
+    public func endStalledTransactions(after idle: Duration) -> Int { 0 }
+
     // MARK: What the topics share
 
     var files: some Sequence<(entry: Entry, content: FileContent)> {

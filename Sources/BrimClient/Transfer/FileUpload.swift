@@ -106,8 +106,12 @@ struct FileUpload {
                     return done
                 }
             } catch let error as BrimError {
-                // After a server failed, that there is no other one is the smaller news.
-                throw [.precondition, .conflict].contains(error.code) ? error : failure ?? error
+                guard ![.precondition, .conflict].contains(error.code), let failure else { throw error }
+                // Without those that failed there is none: better one of them once more, as it may be the master that
+                // had not answered it in time. That there is no other is the smaller news.
+                guard !avoid.isEmpty, attempt < Self.attempts - 1 else { throw failure }
+                avoid = []
+                continue
             }
             guard let url = item.url, let targets = item.targets, !targets.isEmpty else {
                 throw BrimError(.internal, "the master granted a write without saying where")

@@ -32,6 +32,8 @@ struct SimulatedStore: MetadataStore {
     }
 
     func close() async {}
+
+    func endStalledTransactions(after idle: Duration) async throws -> Int { 0 }
 }
 
 // MARK: - Namespace

@@ -8,7 +8,7 @@ import Logging
 /// `.cancelled`. Close it when done; one that is let go closes by itself.
 public final class MongoClient: Sendable {
     let pool: ClientPool
-    let options: MongoClientOptions
+    public let options: MongoClientOptions
     private let logger: Logger
 
     /// Does not connect: the first operation does. Throws `.invalidArgument` for a URI that cannot be right.

@@ -1,4 +1,4 @@
-/// How a client of MongoDB is set up. Times that the URI names win over those here.
+/// How a client of MongoDB is set up. Times that the URI names win over those here; the name here wins over one there.
 public struct MongoClientOptions: Sendable {
     /// Shown by the server in `currentOp` and its log.
     public var applicationName: String
