@@ -12,13 +12,14 @@ enum TestStore {
         _ body: (MongoMetadataStore) async throws -> T
     ) async throws -> T {
         let mongod = if let mongod { mongod } else { try await PrivateMongod.shared() }
-        var options = MongoClientOptions()
+        let name = PrivateMongod.freshDatabaseName("meta")
+        var options = MongoClientOptions(applicationName: name)
         options.poolSize = 8
         // A hundred thousand documents take minutes where three such tests run at once.
         options.socketTimeout = .seconds(600)
         let store = MongoMetadataStore(
             client: try MongoClient(uri: mongod.uri, options: options),
-            database: PrivateMongod.freshDatabaseName("meta"),
+            database: name,
             logger: Logger(label: "test"), clock: clock)
         do {
             _ = try await store.prepare(passwordProof: "proof")

@@ -273,7 +273,7 @@ private final class WriteLoad: Sendable {
                 }
             }
             state.withLock { $0.contents[path] = data }
-            try await Task.sleep(for: .milliseconds(20))
+            try await Task.sleep(for: .milliseconds(250))
         }
     }
 
