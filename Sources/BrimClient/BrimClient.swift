@@ -18,17 +18,24 @@ public final class BrimClient: Sendable {
     let peer: PeerClient
     let token: @Sendable () throws -> String
     let logger: Logger
-    private let masters: KnownMasters
+    let offline: OfflineReads
+    private let swarm: KnownSwarm
+    private let readsOffline: Bool
 
     /// A client that asks these masters, the first that answers before the others.
     ///
     /// - Parameters:
-    ///   - masters: URLs such as `http://host:4242`, without a trailing slash; at least one. Others are learned from them.
-    ///   - memory: where masters that were learned of are kept for the next time; nil: nowhere.
+    ///   - masters: URLs such as `http://host:4242`, without a trailing slash; at least one. Slaves may be among them, which
+    ///     answer when no master does. Other masters and slaves are learned from the masters.
+    ///   - memory: where that is kept for the next time; nil: nowhere.
+    ///   - readsOffline: whether listings, facts and bytes of files are read from slaves, as they knew them last, while no
+    ///     master answers. `age` in what comes says so.
     ///   - token: gives the token for the next request; called for each, so it should remember the last one.
+    ///   - notice: told in words, once, when a slave is read from because no master answers; nil: it is logged.
     /// - Throws: `.invalid` for an empty list.
     public init(
-        masters: [String], memory: MasterMemory? = nil, token: @escaping @Sendable () throws -> String, logger: Logger
+        masters: [String], memory: SwarmMemory? = .usual, readsOffline: Bool = true,
+        token: @escaping @Sendable () throws -> String, logger: Logger, notice: (@Sendable (String) -> Void)? = nil
     ) throws {
         guard !masters.isEmpty else {
             throw BrimError(.invalid, "no master is named", advice: "Name one with --master URL or BRIM_MASTER")
@@ -36,17 +43,22 @@ public final class BrimClient: Sendable {
         self.peer = PeerClient(logger: logger)
         self.token = token
         self.logger = logger
-        self.masters = KnownMasters(masters, memory: memory)
+        self.readsOffline = readsOffline
+        swarm = KnownSwarm(masters, memory: memory)
+        offline = OfflineReads(swarm: swarm, notice: notice ?? { logger.notice("\($0)") }, logger: logger)
     }
 
     /// A client with all rights, for those who know the swarm's password.
     ///
     /// - Throws: `.invalid` for an empty list of masters or an empty password.
     public convenience init(
-        masters: [String], memory: MasterMemory? = nil, password: String, logger: Logger
+        masters: [String], memory: SwarmMemory? = .usual, readsOffline: Bool = true, password: String, logger: Logger,
+        notice: (@Sendable (String) -> Void)? = nil
     ) throws {
         let tokens = AdminTokens(keys: try SwarmKeys(password: password))
-        try self.init(masters: masters, memory: memory, token: { try tokens.current() }, logger: logger)
+        try self.init(
+            masters: masters, memory: memory, readsOffline: readsOffline, token: { try tokens.current() },
+            logger: logger, notice: notice)
     }
 
     /// Closes all connections; nothing may be asked afterwards.
@@ -68,24 +80,35 @@ enum Repetition: Sendable {
 extension BrimClient {
     /// What is to be answered within that long does no work that takes long.
     private static let quick = Duration.seconds(10)
+    /// How long all masters together have for such an answer: who asks has one, or knows that there is none, in less than
+    /// ten seconds. Masters themselves wait for a leader for eight. What a slave can answer waits less long.
+    private static let patience = (any: Duration.milliseconds(8500), read: Duration.seconds(6))
+    /// No further round over the masters begins later than this after the first, but for what took long before it failed.
+    private static let repeating = Duration.seconds(4)
+
+    /// A slave among the masters is to answer only when no master does.
+    private static let onlyMasters = [("cache-control", "no-cache")]
 
     /// For requests that go through whole trees.
     static let treeDeadline = Duration.seconds(600)
 
-    /// Asks the masters in turn until one answers; a refusal is an answer, `.unavailable` and `.timeout` are not.
+    /// Asks the masters in turn until one answers; a refusal is an answer, `.unavailable` and `.timeout` are not. Reads
+    /// that none answers are answered by a slave.
     func ask<Reply: Decodable & Sendable>(
         _ method: HTTPMethod, _ route: String, body: (any Encodable & Sendable)? = nil,
         repetition: Repetition = .safe, deadline: Duration = .seconds(10), as type: Reply.Type = Reply.self
     ) async throws -> Reply {
         switch repetition {
-        case .safe, .named:
-            let headers: [(String, String)] =
-                repetition == .named ? [(BrimHeader.brimRequest.rawValue, UUID().uuidString.lowercased())] : []
-            return try await askEach(rounds: 3, isQuick: deadline <= Self.quick) { master in
-                try await self.peer.call(
-                    method, master + route, headers: headers, body: body, token: self.token(), deadline: deadline,
-                    as: type)
+        case .safe where readsOffline && OfflineReads.isRead(method, route):
+            return try await askReaders(method, route, body: body, deadline: deadline) {
+                try await self.askMasters(
+                    method, route, headers: Self.onlyMasters, body: body, deadline: min(deadline, Self.patience.read))
             }
+        case .safe:
+            return try await askMasters(method, route, headers: Self.onlyMasters, body: body, deadline: deadline)
+        case .named:
+            let headers = [(BrimHeader.brimRequest.rawValue, UUID().uuidString.lowercased())]
+            return try await askMasters(method, route, headers: headers, body: body, deadline: deadline)
         case .unsafe:
             let master = try await readyMaster()
             return try await peer.call(
@@ -93,15 +116,43 @@ extension BrimClient {
         }
     }
 
+    private func askMasters<Reply: Decodable & Sendable>(
+        _ method: HTTPMethod, _ route: String, headers: [(String, String)], body: (any Encodable & Sendable)?,
+        deadline: Duration
+    ) async throws -> Reply {
+        let isQuick = deadline <= Self.quick
+        // One that takes nothing in would be noticed only when the work should be done.
+        if !isQuick { _ = try await livingMaster() }
+        let end = ContinuousClock.now + min(deadline, Self.patience.any)
+        return try await askEach(rounds: 3, isQuick: isQuick) { master in
+            let deadline = isQuick ? max(.milliseconds(1), end - .now) : deadline
+            return try await self.peer.call(
+                method, master + route, headers: headers, body: body, token: self.token(), deadline: deadline,
+                as: Reply.self)
+        }
+    }
+
     /// The master for a request that may be sent only once: with several, one that answers right now.
     private func readyMaster() async throws -> String {
-        let masters = masters.inTurn
-        guard masters.count > 1 else { return masters[0] }
+        let masters = swarm.masters
+        guard masters.count > 1 else { return try await livingMaster() }
         return try await askEach(rounds: 1, isQuick: true) { master in
             let reply = try await self.peer.download(master + "/readyz", headers: [], token: nil, idle: .seconds(3))
             for try await _ in reply.body {}
-            return master
+            // A slave is ready too, but refuses this.
+            return try await self.greet(master)
         }
+    }
+
+    private func livingMaster() async throws -> String {
+        try await askEach(rounds: 3, isQuick: true) { try await self.greet($0) }
+    }
+
+    /// Asks for what each master knows by itself.
+    private func greet(_ master: String) async throws -> String {
+        _ = try await peer.call(
+            .GET, master + "/v1/masters", token: token(), deadline: Self.patience.read, as: MastersReply.self)
+        return master
     }
 
     // `attempt` escapes and is Sendable although it need not: the optimizer of Swift 6.3 crashes on the other form.
@@ -109,18 +160,26 @@ extension BrimClient {
         rounds: Int, isQuick: Bool, _ attempt: @escaping @Sendable (String) async throws -> Reply
     ) async throws -> Reply {
         var failure = BrimError(.unavailable, "no master answers")
+        let began = ContinuousClock.now
         for round in 0..<rounds {
-            if round > 0 { try await Task.sleep(for: .milliseconds(200 << (2 * (round - 1)))) }
+            if round > 0 {
+                if (Self.repeating...Self.quick).contains(.now - began) { break }
+                try await Task.sleep(for: .milliseconds(200 << (2 * (round - 1))))
+            }
             do {
                 let (reply, master) = try await Inquiry(
-                    masters: masters.inTurn, isQuick: isQuick, logger: logger
+                    masters: swarm.masters, isQuick: isQuick, logger: logger
                 ).run(attempt)
-                masters.answered(master)
-                await learnMasters(from: master)
+                swarm.answered(master)
+                offline.end()
+                await learnAddresses(from: master)
                 return reply
             } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
                 failure = error
                 if failure.code == .timeout { break }
+            } catch let refusal as BrimError {
+                offline.end()
+                throw refusal
             }
         }
         if failure.advice == nil {
@@ -129,15 +188,19 @@ extension BrimClient {
         throw failure
     }
 
-    /// Learns which masters there are, now and then: when those it was told of are gone, the others still serve.
-    private func learnMasters(from master: String) async {
-        guard masters.isDue() else { return }
+    /// Learns where masters and slaves are, now and then: when the masters it was told of are gone, the others still serve,
+    /// and when all are, slaves answer readers.
+    private func learnAddresses(from master: String) async {
+        guard swarm.isDue() else { return }
         do {
             let reply = try await peer.call(
-                .GET, master + "/v1/masters", token: token(), deadline: .seconds(2), as: MastersReply.self)
-            masters.learn(reply.masters.filter(\.live).map(\.url))
+                .GET, master + "/v1/swarm", token: token(), deadline: .seconds(2), as: SwarmReply.self)
+            let addresses = SwarmAddresses(
+                masters: reply.masters,
+                slaves: reply.servers.filter { $0.state != .down }.map { "http://\($0.address)" })
+            if !swarm.learn(addresses) { logger.debug("The swarm's addresses cannot be kept") }
         } catch {
-            logger.debug("The masters are not known", metadata: ["url": "\(master)", "error": "\(error)"])
+            logger.debug("The swarm's addresses are not known", metadata: ["url": "\(master)", "error": "\(error)"])
         }
     }
 }

@@ -28,7 +28,8 @@ struct Master: Sendable {
                 id: UUID().uuidString.lowercased(), holder: holder, version: configuration.version,
                 lease: configuration.lease, url: { try await advertised.get() }),
             store: store, slaves: slaves, masters: MasterCaller(peers: peers, keys: keys), logger: logger)
-        loops = core.loops + [TransactionReaper(store: store, logger: logger)]
+        let feed = ChangeFeed(store: store, logger: logger) { await FeedRoutes.swarm(core) }
+        loops = core.loops + [TransactionReaper(store: store, logger: logger), feed]
         let router = brimRouter(keys: keys, logger: logger)
         let gate = LeaderGate(leader: core.leader, peers: peers)
         FileRoutes(core: core).add(to: router)
@@ -36,6 +37,7 @@ struct Master: Sendable {
         TrashRoutes(core: core).add(to: router)
         ServerRoutes(core: core, gate: gate).add(to: router)
         NodeRoutes(core: core).add(to: router)
+        FeedRoutes(core: core, feed: feed).add(to: router)
         CareRoutes(
             core: core, gate: gate, verify: core.verifyService(slaves),
             workers: WorkersService(own: loops.map(\.worker), slaves: slaves)

@@ -33,6 +33,10 @@ package struct MasterCore: Sendable {
     }
 
     let store: any MetadataStore
+    /// The id of the swarm.
+    let swarm: String
+    /// Where this master is reached; waits until that is known.
+    let url: @Sendable () async throws -> String
     let views: ViewKeeper
     let rosters: Rosters
     let namespace: NamespaceService
@@ -103,6 +107,8 @@ package struct MasterCore: Sendable {
         self.breaker = breaker
         self.rosters = rosters
         self.store = store
+        self.swarm = swarm
+        url = identity.url
         self.views = views
         self.namespace = namespace
         self.leader = leader

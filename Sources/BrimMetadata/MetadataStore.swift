@@ -10,8 +10,7 @@ import BrimPlacement
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
 public protocol MetadataStore: NamespaceStore, LeaseStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore,
-    DeletionStore,
-    EventStore, SettingsStore,
+    DeletionStore, EventStore, SettingsStore, ChangeStore,
     Sendable
 {
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the

@@ -20,19 +20,28 @@ public final class MongoMetadataStore: MetadataStore {
     let logger: Logger
     let clock: @Sendable () -> Timestamp
     let collections: Collections
+    /// For change streams.
+    private let streams: MongoClient
+    /// The files, by clients that streams hold.
+    let streamed: MongoCollection
     let directories = DirectoryHints()
     private let reserved = Mutex<Range<Int64>>(0..<0)
 
-    /// `clock` gives the times that the store itself sets.
+    /// One stream that lasts, two that catch up, and looking where the changes are.
+    private static let streamClients = 4
+
+    /// `clock` gives the times that the store itself sets; change streams take clients from `streams`, when there is such.
     public init(
-        client: MongoClient, database: String = "brim", logger: Logger = Logger(label: "brim.metadata"),
-        clock: @escaping @Sendable () -> Timestamp = { .now }
+        client: MongoClient, streams: MongoClient? = nil, database: String = "brim",
+        logger: Logger = Logger(label: "brim.metadata"), clock: @escaping @Sendable () -> Timestamp = { .now }
     ) {
         self.client = client
+        self.streams = streams ?? client
         self.database = client.database(database)
         self.logger = logger
         self.clock = clock
         collections = Collections(self.database)
+        streamed = self.streams.database(database).collection(collections.files.name)
     }
 
     /// A store with a client of its own; connects at the first call. Throws `.invalid` for a URI that is none.
@@ -42,13 +51,17 @@ public final class MongoMetadataStore: MetadataStore {
         do {
             let options = MongoClientOptions(applicationName: applicationName(database))
             return MongoMetadataStore(
-                client: try MongoClient(uri: uri, options: options, logger: logger), database: database, logger: logger)
+                client: try MongoClient(uri: uri, options: options, logger: logger),
+                streams: try MongoClient(
+                    uri: uri, options: MongoClientOptions(poolSize: streamClients), logger: logger),
+                database: database, logger: logger)
         } catch {
             throw BrimError(.invalid, "\(error)", advice: "Check the MongoDB URI")
         }
     }
 
     public func close() async {
+        await streams.close()
         await client.close()
     }
 

@@ -41,6 +41,9 @@ final class MasterLink: Sendable {
     /// Whether another one could be asked when one does not answer.
     var knowsSeveral: Bool { state.withLock { masters.count + $0.learned.count > 1 } }
 
+    /// All that are known, the one that answered last first.
+    var known: [String] { Array(order(first: nil)) }
+
     /// Takes in which masters there are; nil: nothing new.
     func learn(_ urls: [String]?) {
         guard let urls else { return }

@@ -63,6 +63,10 @@ public struct SlaveConfiguration: Sendable {
     public var pulls = 8
     /// Threads that read and write blobs.
     public var diskThreads = 16
+    /// How much of the namespace it keeps a copy of, to answer readers without a master.
+    public var namespace = NamespaceSetting.auto
+    /// Entries above which `auto` keeps only this server's own files.
+    public var namespaceLimit: Int64 = 5_000_000
     /// How long a commit is asked for when masters do not answer.
     public var commitPatience = Duration.seconds(10)
 

@@ -46,12 +46,14 @@ struct SlaveRoutes: Sendable {
             try context.requireAdmin()
             return try jsonResponse(try await Verifier(node: node).checkNow(try blob(context)))
         }
-        router.get("/v1/workers") { _, context in
+        router.get("/v1/workers") { request, context in
             try context.requireAdmin()
+            try request.requireNoMaster()
             return try jsonResponse(WorkersReply(workers: workers.map { $0.status(at: node.name.rawValue) }))
         }
-        router.get("/v1/status") { _, context in
+        router.get("/v1/status") { request, context in
             try context.requireAdmin()
+            try request.requireNoMaster()
             return try jsonResponse(node.quota.usage())
         }
         router.get("/readyz") { _, _ in

@@ -110,13 +110,17 @@ public final class SlaveService: Service {
         let membership = Membership(
             node: node, desk: desk, reporter: reporter, scrubber: scrubber, quotaAsked: quotaAsked,
             port: { try await listening.get().boundPort })
+        let (namespace, logger) = (node.directory.namespace, logger)
+        let replica = try await node.store.io.run { try NamespaceReplica(directory: namespace, logger: logger) }
         let router = brimRouter(keys: configuration.keys, logger: logger)
         let loops: [any BackgroundLoop] = [
             reporter, node.outbox, PendingLoop(node: node, membership: membership, completions: completions),
             node.confirmations, node.commits, completions, pulls, scrubber,
+            NamespaceFollower(node: node, replica: replica, joined: membership.joined),
         ]
         let workers = [membership.worker] + loops.map(\.worker)
         SlaveRoutes(node: node, desk: desk, membership: membership, workers: workers).add(to: router)
+        ReplicaRoutes(node: node, replica: replica).add(to: router)
         let listen = configuration.listen
         let server = BrimServer(
             label: "slave", host: listen?.host ?? "0.0.0.0", port: listen?.port ?? defaultSlavePort,

@@ -55,6 +55,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     public internal(set) var events: [FileEvent] = []
     var stored = StoredSettings()
     var faults: [FaultyCall: (fault: Fault, times: Int)] = [:]
+    var changeLog = ChangeLog()
 
     /// `clock` gives the times that the store itself sets.
     public init(clock: @escaping @Sendable () -> Timestamp = { .now }) {

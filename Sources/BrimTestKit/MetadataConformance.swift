@@ -24,7 +24,7 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
     public static let all =
         namespace + renames + commits + requests + leases + servers + lifecycle + replicas + decisions + trash
         + deletions + events
-        + settings
+        + settings + changes
 }
 
 /// Where a store differs from what it must do.

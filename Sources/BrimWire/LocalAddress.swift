@@ -36,8 +36,14 @@ public enum LocalAddress {
     /// Masters that others told of, less those in `known`, and less those that say they are on this very machine unless one
     /// that is known is here.
     public static func newMasters(_ urls: [String], besides known: [String]) -> [String] {
+        reachable(urls, with: known).filter { !known.contains($0) }.prefix(most).map(\.self)
+    }
+
+    /// Those of `urls` that are where they say: one that says it is on this very machine is not, unless one that is known
+    /// is here.
+    public static func reachable(_ urls: [String], with known: [String]) -> [String] {
         let isHere = known.contains(where: isLoopback)
-        return urls.filter { !known.contains($0) && (isHere || !isLoopback($0)) }.prefix(most).map(\.self)
+        return urls.filter { isHere || !isLoopback($0) }
     }
 
     /// Masters learned of, beyond which more are of no use.

@@ -25,12 +25,16 @@ extension BrimCommand {
 /// A command that asks a swarm.
 protocol ClientCommand: BrimCommand {
     var connection: ConnectionOptions { get }
+    /// Whether it is of use with what slaves knew last, while no master answers: not where something is changed by it.
+    static var readsOffline: Bool { get }
     func run(_ client: BrimClient) async throws
 }
 
 extension ClientCommand {
+    static var readsOffline: Bool { false }
+
     func run() async throws {
-        let client = try await connection.connect()
+        let client = try await connection.connect(readsOffline: Self.readsOffline)
         do {
             try await run(client)
         } catch {

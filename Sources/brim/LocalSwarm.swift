@@ -112,7 +112,7 @@ private struct LocalAnnouncement: Service, CustomStringConvertible {
 
     func run() async throws {
         let client = try BrimClient(
-            masters: [url], password: secret.password, logger: Logger(label: "brim.client"))
+            masters: [url], memory: nil, password: secret.password, logger: Logger(label: "brim.client"))
         await announce(client)
         await client.shutdown()
         try? await gracefulShutdown()

@@ -175,37 +175,6 @@ import Testing
 
     // MARK: Masters
 
-    @Test func mastersAreAskedInTurnTheOneThatAnsweredFirst() {
-        let known = KnownMasters(["http://a:1", "http://b:1"], memory: nil)
-        known.answered("http://a:1")
-        #expect(known.inTurn == ["http://a:1", "http://b:1"])
-        known.answered("http://b:1")
-        #expect(known.inTurn == ["http://b:1", "http://a:1"])
-        // Those that are learned come last; one that is on this machine as it says is not where it was looked for.
-        known.learn(["http://c:1", "http://127.0.0.1:1", "http://a:1"])
-        #expect(known.inTurn == ["http://b:1", "http://a:1", "http://c:1"])
-        known.answered("http://c:1")
-        #expect(known.inTurn == ["http://c:1", "http://a:1", "http://b:1"])
-    }
-
-    @Test func mastersThatWereLearnedAreRemembered() throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "brim-memory-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: directory) }
-        let named = ["http://a:1"]
-        let memory = MasterMemory(directory: directory, masters: named)
-        let known = KnownMasters(named, memory: memory)
-        #expect(known.isDue())
-        #expect(!known.isDue(), "asked a moment ago")
-        known.learn(["http://a:1", "http://b:1"])
-        let next = KnownMasters(named, memory: memory)
-        #expect(next.inTurn == ["http://a:1", "http://b:1"])
-        #expect(!next.isDue(), "what is remembered is fresh")
-        // Of another swarm nothing is remembered; nor is what cannot be read.
-        #expect(MasterMemory(directory: directory, masters: ["http://x:1"]).read() == nil)
-        try Data("{".utf8).write(to: memory.file)
-        #expect(KnownMasters(named, memory: memory).inTurn == named)
-    }
-
     @Test(.timeLimit(.minutes(1))) func anotherMasterIsAskedBesideOneThatIsFrozen() async throws {
         let inquiry = Inquiry(masters: ["frozen", "away", "well"], logger: testLogger)
         let (reply, master) = try await inquiry.run { master in
@@ -247,7 +216,7 @@ import Testing
 
     @Test func aClientNeedsAMaster() {
         let error = #expect(throws: BrimError.self) {
-            _ = try BrimClient(masters: [], token: { "" }, logger: testLogger)
+            _ = try BrimClient(masters: [], memory: nil, token: { "" }, logger: testLogger)
         }
         #expect(error?.code == .invalid)
     }

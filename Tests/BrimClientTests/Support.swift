@@ -65,7 +65,7 @@ func withServer<Value: Sendable>(
 
 /// Calls `body` with a client of these masters and shuts it down.
 func withClient<Value>(_ masters: [String], _ body: (BrimClient) async throws -> Value) async throws -> Value {
-    let client = try BrimClient(masters: masters, token: { "token" }, logger: testLogger)
+    let client = try BrimClient(masters: masters, memory: nil, token: { "token" }, logger: testLogger)
     do {
         let value = try await body(client)
         await client.shutdown()

@@ -45,7 +45,8 @@ final class FakeMaster: Sendable {
 
     var url: String { get async throws { "http://127.0.0.1:\(try await server.boundPort)" } }
 
-    init(keys: SwarmKeys) {
+    /// Without a `feed` it tells no changes.
+    init(keys: SwarmKeys, feed: FakeFeed? = nil) {
         self.keys = keys
         let box = MutexBox(State())
         self.box = box
@@ -141,6 +142,7 @@ final class FakeMaster: Sendable {
                     }
                 })
         }
+        feed?.add(to: router)
         server = BrimServer(label: "master", host: "127.0.0.1", port: 0, router: router, logger: quiet())
     }
     private static func commit(

@@ -130,7 +130,7 @@ import Testing
                     names == [
                         "heartbeat", "reports", "outbox", "pending blobs", "confirmations", "commits", "completions",
                         "pulls",
-                        "scrub",
+                        "scrub", "namespace replica",
                     ])
                 #expect(reply.workers.allSatisfy { $0.place == "alpha" })
                 let beat = try #require(reply.workers.first { $0.name == "heartbeat" })

@@ -67,7 +67,7 @@ extension ScenarioTests.FaultTests {
             }
             try await group.waitForAll()
         }
-        let told = try await swarm.cli(["ls", "/", "--json"])
+        let told = try await swarm.cli(["mkdir", "/told", "--json"])
         #expect(try told.status == 1 && told.error().code == .unavailable, "\(told)")
         #expect(try told.error().advice?.isEmpty == false, "\(told)")
         try await swarm.waitFor("the master is not ready") { try await swarm.request("/readyz", []).status == 503 }

@@ -241,7 +241,17 @@ private final class WriteLoad: Sendable {
     /// Writes while `body` runs. Throws when a file could not be written for `longest`.
     func run(longest: Duration, _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for number in 0..<writers { group.addTask { try await self.write(number, longest: longest) } }
+            for number in 0..<writers {
+                group.addTask {
+                    do {
+                        try await self.write(number, longest: longest)
+                    } catch {
+                        // Else it would be known only when the others have been waited for.
+                        if !Task.isCancelled { Issue.record("a writer gave up: \(error)") }
+                        throw error
+                    }
+                }
+            }
             defer { state.withLock { $0.isOver = true } }
             do {
                 try await body()

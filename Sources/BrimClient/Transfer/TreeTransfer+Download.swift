@@ -9,13 +9,14 @@ extension TreeTransfer {
     /// - Throws: when the top cannot be read or made, on cancellation, and `.unauthorized`.
     public func download(_ path: BrimPath, to local: String) async throws -> TreeReport {
         let top = try await client.stat(path)
-        let expected = try await client.usage(path)
-        progress?.expect(files: expected.files, bytes: expected.bytes)
+        // A slave, which answers when no master does, does not count trees.
+        let expected = top.age == nil ? try await client.usage(path) : nil
+        if let expected { progress?.expect(files: expected.files, bytes: expected.bytes) }
         try await blocking { try LocalPath.makeDirectories(LocalPath.parent(of: local)) }
         var directories: [(path: String, mode: Int, modified: Timestamp)] = []
         try await withThrowingTaskGroup(of: Void.self) { group in
             var lanes = Lanes(options.transfers)
-            var batcher = TransferBatcher<Incoming>(total: expected.files, lanes: options.transfers)
+            var batcher = TransferBatcher<Incoming>(total: expected?.files ?? .max, lanes: options.transfers)
             var pending = [Incoming(top, path: path, local: local)]
             while let entry = pending.popLast() {
                 try Task.checkCancellation()

@@ -199,7 +199,7 @@ struct NamespaceService: Sendable {
         if let n = request.n { try Self.checkCopies(n) }
         if let mode = request.mode { try Self.checkMode(mode) }
         let attributes = request.attributes ?? [:]
-        try Self.checkAttributes(entry.attributes.count, attributes)
+        try Self.checkAttributes(entry.attributes.keys.count { attributes[$0] == nil }, attributes)
         let changed = try await store.update(
             entry.id,
             EntryChange(n: request.n, attributes: attributes, mode: request.mode, modified: request.modified),
@@ -221,6 +221,7 @@ struct NamespaceService: Sendable {
         }
     }
 
+    /// `present` of other names are there already.
     static func checkAttributes(_ present: Int, _ change: [String: AttributeValue?]) throws {
         guard present + change.values.filter({ $0 != nil }).count <= Limits.attributeCount else {
             throw BrimError(.invalid, "a file has at most \(Limits.attributeCount) attributes")

@@ -14,7 +14,28 @@ struct ReadDesk: Sendable {
 
     /// The copies of a file, or of one of its versions, that can be read now. Throws `.unavailable` when no holder answers.
     func plan(_ path: BrimPath, version: Int64? = nil, readerHost: String?) async throws -> ReadPlan {
-        let (entry, content) = try await namespace.file(at: path, version: version)
+        try await plan(path, try await namespace.file(at: path, version: version), readerHost: readerHost)
+    }
+
+    /// What to answer to one of several reads. Throws only `.unavailable` and `.timeout` of the database, which hold for all of them.
+    func item(_ path: BrimPath, version: Int64?, readerHost: String?) async throws -> ReadsReply.Item {
+        let found: (Entry, FileContent)
+        do {
+            found = try await namespace.file(at: path, version: version)
+        } catch let error as BrimError where error.code != .unavailable && error.code != .timeout {
+            return ReadsReply.Item(error: error)
+        }
+        do {
+            return ReadsReply.Item(plan: try await plan(path, found, readerHost: readerHost))
+        } catch let error as BrimError {
+            return ReadsReply.Item(error: error)
+        }
+    }
+
+    private func plan(
+        _ path: BrimPath, _ file: (Entry, FileContent), readerHost: String?
+    ) async throws -> ReadPlan {
+        let (entry, content) = file
         let holders = await holders(of: content).filter { $0.state != .down }
         guard !holders.isEmpty else {
             let names = content.replicas.map(\.rawValue).joined(separator: ", ")

@@ -96,13 +96,7 @@ struct NamespaceRoutes: Sendable {
         for path in body.paths { try context.requireRead(path) }
         var items: [ReadsReply.Item] = []
         for path in body.paths {
-            do {
-                items.append(
-                    ReadsReply.Item(
-                        plan: try await reads.plan(path, version: body.version, readerHost: context.remoteHost)))
-            } catch let error as BrimError {
-                items.append(ReadsReply.Item(error: error))
-            }
+            items.append(try await reads.item(path, version: body.version, readerHost: context.remoteHost))
         }
         return try jsonResponse(ReadsReply(reads: items))
     }

@@ -36,6 +36,23 @@ struct SimulatedStore: MetadataStore {
     func endStalledTransactions(after idle: Duration) async throws -> Int { 0 }
 }
 
+// MARK: - Changes
+
+extension SimulatedStore {
+    func changePosition() async throws -> ChangePosition { try await call("changePosition") { $0.changePosition() } }
+
+    func entries(after: FileID?, limit: Int) async throws -> [Entry] {
+        try await call("entries after") { $0.entries(after: after, limit: limit) }
+    }
+
+    /// Nothing that is simulated listens.
+    func follow(
+        after position: ChangePosition, quiet: Duration, _ take: @escaping @Sendable (ChangeStep) -> Bool
+    ) async throws {
+        throw BrimError(.unsupported, "the simulation follows no changes")
+    }
+}
+
 // MARK: - Namespace
 
 extension SimulatedStore {

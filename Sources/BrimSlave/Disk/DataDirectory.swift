@@ -29,6 +29,7 @@ final class DataDirectory: Sendable {
     var blobs: String { path + "/blobs" }
     var incoming: String { path + "/incoming" }
     var quarantine: String { path + "/quarantine" }
+    var namespace: String { path + "/namespace" }
     var catalog: String { path + "/catalog.sqlite" }
 
     /// Opens the directory, made when missing. Blocks.

@@ -13,7 +13,11 @@ struct Downloads: Sendable {
     let node: SlaveNode
 
     func get(_ blob: BlobID, _ request: Request, _ context: BrimRequestContext) async throws -> Response {
-        let tag = try admit(blob, context)
+        try await serve(blob, tag: try admit(blob, context), request)
+    }
+
+    /// The same for whoever was let in already.
+    func serve(_ blob: BlobID, tag: String, _ request: Request) async throws -> Response {
         if let response = cached(blob, tag, request) { return response }
         let header = request.method == .get ? request.headers[.range] : nil
         let isRangeWanted = request.headers[.ifRange].map { $0 == tag } ?? true

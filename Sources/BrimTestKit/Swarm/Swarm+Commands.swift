@@ -68,7 +68,7 @@ extension Swarm {
     public func forgetRememberedMasters() throws {
         let cache = home.appending(path: ".cache/brim")
         for file in (try? FileManager.default.contentsOfDirectory(at: cache, includingPropertiesForKeys: nil)) ?? []
-        where file.lastPathComponent.hasPrefix("masters-") { try FileManager.default.removeItem(at: file) }
+        where file.lastPathComponent.hasPrefix("swarm-") { try FileManager.default.removeItem(at: file) }
     }
 
     // MARK: - curl

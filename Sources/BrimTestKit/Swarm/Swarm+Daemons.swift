@@ -63,7 +63,7 @@ extension Swarm {
     private func useMaster(_ name: String, port: Int) async throws {
         state.withLock { $0.masterPorts[name] = port }
         let client = try BrimClient(
-            masters: masters.map(url(of:)), password: password, logger: Self.silence)
+            masters: masters.map(url(of:)), memory: nil, readsOffline: false, password: password, logger: Self.silence)
         let former = state.withLock { state in
             defer { state.client = client }
             return state.client

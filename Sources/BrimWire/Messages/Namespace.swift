@@ -24,6 +24,8 @@ public struct FileStat: Sendable, Codable, Hashable {
     public var id: FileID
     /// Files only.
     public var blob: BlobID?
+    /// From a slave only: seconds since what it says was known to be so.
+    public var age: Double?
 
     public init(path: String, entry: Entry) {
         self.path = path
@@ -61,6 +63,8 @@ public struct ListItem: Sendable, Codable, Hashable {
     public var n: Int?
     public var k: Int?
     public var target: String?
+    /// From a slave only: seconds since what it says was known to be so.
+    public var age: Double?
 
     public init(name: EntryName, entry: Entry) {
         self.name = name
@@ -90,10 +94,13 @@ public struct Location: Sendable, Codable, Hashable {
     public var server: ServerName
     public var address: String
     public var state: ServerState
-    public init(server: ServerName, address: String, state: ServerState) {
+    /// From a slave only: seconds since what it says was known to be so.
+    public var age: Double?
+    public init(server: ServerName, address: String, state: ServerState, age: Double? = nil) {
         self.server = server
         self.address = address
         self.state = state
+        self.age = age
     }
 }
 

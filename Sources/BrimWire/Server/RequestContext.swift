@@ -29,8 +29,14 @@ public struct BrimRequestContext: RequestContext {
         try require("any valid token") { _ in true }
     }
 
+    /// Lets through who may read anything, or write: all but tokens for one blob. Throws `.unauthorized` or `.denied`.
+    public func requireReader() throws {
+        try require("a token for files") { $0.role != .blob }
+    }
+
     /// Lets administrators and nodes through. Throws `.unauthorized` or `.denied`.
-    public func requireAdmin() throws {
+    @discardableResult
+    public func requireAdmin() throws -> TokenClaims {
         try require("an admin token") { $0.role == .admin || $0.role == .node }
     }
 

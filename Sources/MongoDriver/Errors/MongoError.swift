@@ -106,7 +106,11 @@ public struct MongoError: Error, Sendable {
         }
     }
 
+    /// Whether a change stream that failed so can go on at this or another server.
+    public var isStreamResumable: Bool { isRetryable || labels.contains(Label.resumableStream) }
+
     enum Label {
+        static let resumableStream = "ResumableChangeStreamError"
         static let transientTransaction = "TransientTransactionError"
         static let unknownCommitResult = "UnknownTransactionCommitResult"
         static let retryableWrite = "RetryableWriteError"

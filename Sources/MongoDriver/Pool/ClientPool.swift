@@ -45,6 +45,9 @@ final class ClientPool: Sendable {
         }
     }
 
+    /// Whether it takes work: what runs without an end must look.
+    var isRunning: Bool { shared.withLock { $0.state.phase == .running } }
+
     // MARK: Jobs
 
     /// Runs `body` on a thread of the pool. If it leaves a cursor open on the connection, the lease goes with the result.

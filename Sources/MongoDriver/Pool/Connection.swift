@@ -189,17 +189,21 @@ final class Connection {
 
     var isInTransaction: Bool { session != nil }
 
-    /// Begins a transaction; until `endSession` all that this connection does belongs to it.
-    func beginTransaction(_ options: MongoTransactionOptions) throws(MongoError) {
+    /// Begins a session: until `endSession` all that this connection does belongs to it.
+    func beginSession() throws(MongoError) {
+        guard session == nil else { return }
         let client = try takeClient()
-        if session == nil {
-            var started: OpaquePointer?
-            _ = try reply { reply in
-                started = cmongo_session_start(client, &reply)
-                return started != nil
-            }
-            session = started
+        var started: OpaquePointer?
+        _ = try reply { reply in
+            started = cmongo_session_start(client, &reply)
+            return started != nil
         }
+        session = started
+    }
+
+    /// Begins a transaction, in a session.
+    func beginTransaction(_ options: MongoTransactionOptions) throws(MongoError) {
+        try beginSession()
         guard let session else { return }
         _ = try reply { reply in
             options.readConcern.rawValue.withCString { level in

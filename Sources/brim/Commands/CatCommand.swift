@@ -4,6 +4,7 @@ import Foundation
 
 /// `brim cat REMOTE…`
 struct CatCommand: ClientCommand {
+    static let readsOffline = true
     static let configuration = CommandConfiguration(
         commandName: "cat",
         abstract: "Write files to standard output, one after the other.",

@@ -5,6 +5,7 @@ import Foundation
 
 /// `brim get REMOTE… LOCAL`
 struct GetCommand: ClientCommand {
+    static let readsOffline = true
     static let configuration = CommandConfiguration(
         commandName: "get",
         abstract: "Copy files out of the swarm.",

@@ -5,6 +5,7 @@ import BrimWire
 
 /// `brim ls [-l -R] [REMOTE]`
 struct LsCommand: ClientCommand {
+    static let readsOffline = true
     static let configuration = CommandConfiguration(
         commandName: "ls",
         abstract: "List a directory.",
@@ -112,15 +113,17 @@ struct LsCommand: ClientCommand {
         var n: Int?
         var k: Int?
         var target: String?
+        /// Of what a slave says.
+        var age: Double?
 
         init(_ entry: ListItem, name: String) {
             (self.name, type, size, modified) = (name, entry.type, entry.size, entry.modified)
-            (mode, n, k, target) = (entry.mode, entry.n, entry.k, entry.target)
+            (mode, n, k, target, age) = (entry.mode, entry.n, entry.k, entry.target, entry.age)
         }
 
         init(_ stat: FileStat, name: String) {
             (self.name, type, size, modified) = (name, stat.type, stat.size, stat.modified)
-            (mode, n, k, target) = (stat.mode, stat.n, stat.k, stat.target)
+            (mode, n, k, target, age) = (stat.mode, stat.n, stat.k, stat.target, stat.age)
         }
     }
 }

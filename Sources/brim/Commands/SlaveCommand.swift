@@ -59,6 +59,14 @@ struct SlaveCommand: DaemonCommand {
         transform: positiveDuration)
     var pendingExpiry: Duration?
 
+    @Option(
+        help: ArgumentHelp(
+            "How much of the namespace to copy, to answer readers when no master does: full; own for its own files and "
+                + "all directories; auto for full up to 5 million entries, then own. (default: auto)",
+            valueName: "full|own|auto"),
+        transform: parseNamespace)
+    var namespace: NamespaceSetting?
+
     @OptionGroup var secrets: SecretOptions
     @OptionGroup var global: GlobalOptions
 
@@ -90,8 +98,17 @@ struct SlaveCommand: DaemonCommand {
             keys: try SwarmKeys(password: try secrets.password(settings)), version: BuildInfo.version)
         slave.pendingExpiry = try settings.value(
             "pending-expiry", flag: pendingExpiry, default: slave.pendingExpiry, parse: positiveDuration)
+        slave.namespace = try settings.value(
+            "namespace", flag: namespace, default: slave.namespace, parse: parseNamespace)
         return slave
     }
+}
+
+@Sendable private func parseNamespace(_ text: String) throws -> NamespaceSetting {
+    guard let setting = NamespaceSetting(rawValue: text) else {
+        throw BrimError(.invalid, "'\(text)' is not a share of the namespace", advice: "Say full, own or auto")
+    }
+    return setting
 }
 
 @Sendable private func parseSlaveAddress(_ text: String) throws -> HostPort {

@@ -5,6 +5,7 @@ import BrimWire
 
 /// `brim stat REMOTE`
 struct StatCommand: ClientCommand {
+    static let readsOffline = true
     static let configuration = CommandConfiguration(
         commandName: "stat",
         abstract: "Show all that is known of a file, directory or link.",

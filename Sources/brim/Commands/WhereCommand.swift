@@ -5,6 +5,7 @@ import BrimWire
 
 /// `brim where REMOTE`
 struct WhereCommand: ClientCommand {
+    static let readsOffline = true
     static let configuration = CommandConfiguration(
         commandName: "where",
         abstract: "Name the servers that hold a file.",

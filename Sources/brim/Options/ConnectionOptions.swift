@@ -18,24 +18,16 @@ struct ConnectionOptions: ParsableArguments, Sendable {
 
     @OptionGroup var secrets: SecretOptions
 
-    /// In `${XDG_CACHE_HOME:-~/.cache}/brim`.
-    private static func memory(of masters: [String]) -> MasterMemory? {
-        let environment = ProcessInfo.processInfo.environment
-        let cache =
-            environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
-            ?? environment["HOME"].map { $0 + "/.cache" }
-        return cache.map { MasterMemory(directory: URL(fileURLWithPath: $0 + "/brim"), masters: masters) }
-    }
-
-    /// A client for the swarm that flags, variables and settings files name. Nothing is sent yet.
-    func connect() async throws -> BrimClient {
+    /// A client for the swarm that flags, variables and settings files name. Nothing is sent yet. `readsOffline`: whether
+    /// slaves answer when no master does.
+    func connect(readsOffline: Bool) async throws -> BrimClient {
         let settings = try await secrets.settings()
         let masters = try settings.value("master", flag: masters, default: [Self.defaultMaster]) {
             try masterURLs(parsing: $0)
         }
         return try BrimClient(
-            masters: masters, memory: Self.memory(of: masters),
-            password: try secrets.password(settings), logger: Logger(label: "brim.client"))
+            masters: masters, readsOffline: readsOffline, password: try secrets.password(settings),
+            logger: Logger(label: "brim.client"), notice: { Console.writeError("brim: \($0)\n") })
     }
 }
 

@@ -1,0 +1,79 @@
+import BrimMetadata
+import BrimModel
+import BrimWire
+import HTTPTypes
+import Hummingbird
+
+/// For those who keep a copy of the namespace (slaves, and whoever has an admin's token: a copy knows no paths that a
+/// token could be limited to), and where the swarm is.
+struct FeedRoutes: Sendable {
+    let core: MasterCore
+    let feed: ChangeFeed
+
+    func add(to router: Router<BrimRequestContext>) {
+        router.get("/v1/changes", use: changes)
+        router.get("/v1/snapshot", use: snapshot)
+        router.get("/v1/swarm") { _, context in
+            try context.requireReader()
+            return try jsonResponse(await Self.swarm(core))
+        }
+    }
+
+    /// Where masters and servers are.
+    static func swarm(_ core: MasterCore) async -> SwarmReply {
+        var masters = core.registry.urls(leader: core.leader.url)
+        // It does not know itself before it has met the others.
+        if masters.isEmpty, let own = try? await core.url() { masters = [own] }
+        return SwarmReply(
+            swarm: core.swarm, masters: masters,
+            servers: await core.rosters.current.records.map {
+                SwarmReply.Server(name: $0.name, address: $0.address, zone: $0.zone, state: $0.shownState)
+            })
+    }
+
+    @Sendable private func changes(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        let caller = try context.requireAdmin()
+        let position = try request.query("after") ?? HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] }
+        let seconds = try request.queryInt("seconds")
+        guard (0...86_400).contains(seconds ?? 0) else {
+            throw BrimError(.invalid, "seconds is \(seconds ?? 0)", advice: "Ask for 0 to 86400, or leave it out")
+        }
+        let listener = FeedListener(
+            feed: feed, after: position.map { ChangePosition(rawValue: $0) }, limit: seconds.map { .seconds($0) },
+            expires: .now + .seconds(max(0, min(caller.expires - Timestamp.now.seconds, 86_400 * 365))))
+        return Response(
+            status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
+            body: ResponseBody { try await listener.run(&$0) })
+    }
+
+    @Sendable private func snapshot(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        try context.requireAdmin()
+        let limit = try request.queryInt("limit") ?? Limits.pageEntries
+        guard (1...Limits.pageEntries).contains(limit) else {
+            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
+        }
+        let after = try request.queryInt("after").map { FileID(Int64($0)) }
+        return try await feed.page {
+            let position = try await core.store.changePosition()
+            let found = try await core.store.entries(after: after, limit: limit)
+            let page = Self.cut(found)
+            return try jsonResponse(
+                SnapshotReply(
+                    position: position.rawValue, entries: page.map(FeedEntry.init),
+                    next: page.count < found.count || found.count == limit ? page.last?.id : nil))
+        }
+    }
+
+    /// Attributes may be large: a page that has many of them is a shorter one.
+    private static func cut(_ found: [Entry]) -> ArraySlice<Entry> {
+        var bytes = 0
+        for (index, entry) in found.enumerated() where !entry.attributes.isEmpty {
+            bytes += entry.attributes.count * 2 * Limits.attributeBytes
+            if bytes > Self.attributeBytes { return found[...index] }
+        }
+        return found[...]
+    }
+
+    /// Of one page, at most, were they as long as they may be.
+    private static let attributeBytes = 16 << 20
+}
