@@ -161,8 +161,7 @@ extension ScenarioTests {
                 try await swarm.put("after", to: "/after")
                 try await swarm.waitFor("another leader") { try await leader(of: swarm) != former }
                 #expect(ContinuousClock.now - begun < .seconds(30))
-                let status = try await swarm.status()
-                #expect(status.masters?.count == 2, "who left is not shown")
+                try await swarm.waitFor("who left is not shown") { try await swarm.status().masters?.count == 2 }
                 try await swarm.restart(former)
                 try await swarm.waitFor("it is there again") { try await swarm.status().masters?.count == 3 }
                 #expect(try await leader(of: swarm) != former)

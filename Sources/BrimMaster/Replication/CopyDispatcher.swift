@@ -139,12 +139,14 @@ struct CopyDispatcher: Sendable {
 
     private func send(_ jobs: [Job], to target: ServerName) async {
         do {
-            let ready = try await strikeVictims(of: jobs, on: target)
+            // Before anything is given up for them.
+            let peers = await roster.peers(Set(jobs.flatMap(\.plan.sources)))
+            let orders = try jobs.map { (job: $0, draft: try draft($0, peers)) }
+            let haveRoom = try await strikeVictims(of: jobs, on: target)
+            let ready = zip(orders, haveRoom).filter(\.1).map(\.0)
             guard !ready.isEmpty else { return }
-            let peers = await roster.peers(Set(ready.flatMap(\.plan.sources)))
-            let drafts = try ready.map { try draft($0, peers) }
-            let receipt = try await desk.send(drafts, to: target)
-            for (job, sequence) in zip(ready, receipt.sequences) {
+            let receipt = try await desk.send(ready.map(\.draft), to: target)
+            for (job, sequence) in zip(ready.map(\.job), receipt.sequences) {
                 if let error = receipt.refused[sequence] {
                     failures.note(job.plan.file.file)
                     ledger.decide { $0.failed(job.plan) }
@@ -168,11 +170,11 @@ struct CopyDispatcher: Sendable {
         }
     }
 
-    /// Gives up the victims of these jobs; a job of which not every victim could be given up is dropped, what was given
-    /// up for it is deleted all the same.
-    private func strikeVictims(of jobs: [Job], on target: ServerName) async throws -> [Job] {
+    /// Gives up the victims of these jobs, and says which have their room; a job of which not every victim could be given
+    /// up is dropped, what was given up for it is deleted all the same.
+    private func strikeVictims(of jobs: [Job], on target: ServerName) async throws -> [Bool] {
         let victims = jobs.flatMap(\.plan.victims)
-        guard !victims.isEmpty else { return jobs }
+        guard !victims.isEmpty else { return jobs.map { _ in true } }
         let bounds = ledger.decide { planner in
             jobs.flatMap { job in
                 job.plan.victims.map { _ in planner.leastVictimSurplus(for: job.plan.file.surplus) }
@@ -186,9 +188,8 @@ struct CopyDispatcher: Sendable {
             return job.plan.victims.map { _ in reason }
         }
         let gone = Set(try await giveUp.strike(victims, on: target, minSurplus: bounds, reasons: reasons))
-        let (whole, broken) = jobs.reduce(into: ([Job](), [Job]())) { result, job in
-            if job.plan.victims.allSatisfy(gone.contains) { result.0.append(job) } else { result.1.append(job) }
-        }
+        let haveRoom = jobs.map { $0.plan.victims.allSatisfy(gone.contains) }
+        let broken = zip(jobs, haveRoom).filter { !$1 }.map(\.0)
         let leftovers = broken.flatMap(\.plan.victims).filter(gone.contains)
         let plan = EvictionPlan(server: target, victims: leftovers)
         ledger.decide { planner in
@@ -204,7 +205,7 @@ struct CopyDispatcher: Sendable {
                 throw error
             }
         }
-        return whole
+        return haveRoom
     }
 
     private func draft(_ job: Job, _ peers: [ServerName: Peer]) throws -> OrderDesk.Draft {
