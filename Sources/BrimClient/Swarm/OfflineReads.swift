@@ -115,9 +115,10 @@ extension BrimClient {
     private static let slavesTried = 32
 
     /// Asks the masters, and a slave what none of them answers.
+    // `masters` escapes although it need not: the optimizer of Swift 6.3 crashes on the other form.
     func askReaders<Reply: Decodable & Sendable>(
         _ method: HTTPMethod, _ route: String, body: (any Encodable & Sendable)?, deadline: Duration,
-        masters: @Sendable () async throws -> Reply
+        masters: @escaping @Sendable () async throws -> Reply
     ) async throws -> Reply {
         var tried: Set<String> = []
         if let slave = offline.slave {
