@@ -33,18 +33,21 @@ struct Account: Sendable {
 
     // MARK: - Its word
 
-    /// Takes over what is known of the server; its usage only if it is newer than what was heard.
-    mutating func update(_ news: ServerSnapshot) {
+    /// Takes over what is known of the server; its usage only if it is newer than what was heard. True when there is more
+    /// room than was known of.
+    mutating func update(_ news: ServerSnapshot) -> Bool {
+        let before = roomToCome(below: server.quota)
         let known = server
         server = news
-        guard !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount else {
+        if !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount {
+            server.used = known.used
+            server.writing = known.writing
+            server.diskFree = known.diskFree
+            server.usageCount = known.usageCount
+        } else {
             settle(from: known)
-            return
         }
-        server.used = known.used
-        server.writing = known.writing
-        server.diskFree = known.diskFree
-        server.usageCount = known.usageCount
+        return roomToCome(below: server.quota) > before
     }
 
     /// Takes over the server's word unless it is older than one heard before. The same word again is news too: nothing

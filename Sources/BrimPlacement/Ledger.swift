@@ -48,7 +48,8 @@ struct Ledger: Sendable {
             if accounts[server.name] == nil {
                 accounts[server.name] = Account(server)
             } else {
-                accounts[server.name]?.update(server)
+                let isMore = accounts[server.name]?.update(server) ?? false
+                hasNews = hasNews || isMore
             }
         }
     }

@@ -192,7 +192,7 @@ extension SlaveNode {
         do {
             guard let bytes = try await store.quarantine(blob, inode: inode) else { return }
             logger.error("a blob is damaged and was set aside", metadata: ["blob": "\(blob)", "reason": "\(reason)"])
-            if let size = try await catalog.remove([blob])[blob] { quota.quarantine(size, keeping: bytes) }
+            quota.quarantine(try await catalog.remove([blob])[blob], keeping: bytes)
             outbox.lost([blob], damage: reason)
         } catch {
             logger.error("a damaged blob cannot be set aside", metadata: ["blob": "\(blob)", "error": "\(error)"])

@@ -62,6 +62,21 @@ import Testing
         #expect(try await fixture.store.tombstoned(blobs) == Set(blobs))
     }
 
+    /// A damaged copy was given up, and a crash came before its deletion: at the next start it is found and is pending.
+    @Test func whatIsLeftOfADamagedCopyGoesWhileOthersAreWhole() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        let file = try await fixture.file("/f", on: ["bravo"])
+        let blob = try #require(file.content?.blob)
+        let left = try fixture.report(file, checksum: Checksum(crc32c: 8), confirmed: false)
+        let reply = try await fixture.reconciler.settle(try fixture.pending([left], on: "alpha"))
+        #expect(reply.delete == [blob] && reply.confirm == [])
+        #expect(try await fixture.store.entry(file.id)?.content?.replicas.map(\.rawValue) == ["bravo"])
+        // It may be all that there is: it is kept for a person to look at.
+        try await fixture.losses.strike([blob], on: try ServerName(validating: "bravo"))
+        let kept = try await fixture.reconciler.settle(try fixture.pending([left], on: "alpha"))
+        #expect(kept.delete == [] && kept.confirm == [])
+    }
+
     @Test func neverCommitsWhatItSettledAsUnknown() async throws {
         let fixture = try await Fixture(servers: ["alpha"])
         let stranger = fixture.stranger()

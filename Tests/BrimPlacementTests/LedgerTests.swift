@@ -60,6 +60,18 @@ import Testing
             isNews { $0.heard(usage(3, used: 5), from: name("b")) }
         )
         #expect(!less && more && !again)
+        // The documents may show it first, and the heartbeat nothing new then.
+        func document(_ count: Int64, used: Int64) -> [ServerSnapshot] {
+            var server = server("b", quota: 20)
+            (server.usageBoot, server.usageCount, server.used) = ("boot", count, used)
+            return [server]
+        }
+        let (fuller, roomier, repeated) = (
+            isNews { $0.update(servers: document(4, used: 6)) },
+            isNews { $0.update(servers: document(5, used: 3)) },
+            isNews { $0.heard(usage(5, used: 3), from: name("b")) }
+        )
+        #expect(!fuller && roomier && !repeated)
         let granted = isNews { $0.granted("w", size: 4, on: [name("b")], until: .now + .seconds(10)) }
         // With the bytes of the write, and yet less than before.
         let stored = isNews { $0.writeStored("w", usages: [name("b"): usage(4, used: 6)]) }

@@ -69,6 +69,17 @@ import Testing
         #expect(book.used == 50)
     }
 
+    /// A reader that misses the blob while it is moved to quarantine takes it off the account first, or last.
+    @Test func quarantinedBytesCountWhoeverTakesTheBlobOff() throws {
+        for isMissedFirst in [true, false, nil] {
+            var book = QuotaBook(quota: 100, stored: 50, files: 3)
+            if isMissedFirst == true { book.remove(files: 1, bytes: 20) }
+            book.quarantine(isMissedFirst == nil ? 20 : nil, keeping: 15)
+            if isMissedFirst == false { book.remove(files: 1, bytes: 20) }
+            #expect(book.used == 45 && book.files == 2)
+        }
+    }
+
     @Test("What is promised and not yet written counts against the disk")
     func diskBounds() throws {
         var book = QuotaBook(quota: 1000, stored: 0, files: 0)

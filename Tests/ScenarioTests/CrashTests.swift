@@ -131,7 +131,7 @@ extension ScenarioTests {
             var contents: [String: Data] = [:]
             for (path, file) in writer.files {
                 if file.acknowledged == nil, try await !swarm.exists(path) { continue }
-                let found = try await swarm.read(path)
+                let found = try await swarm.download(path)
                 let attempts = file.sizes.indices.filter { writer.data(path, $0) == found }
                 guard attempts.contains(where: { $0 >= file.acknowledged ?? 0 }) else {
                     throw SwarmFailure(

@@ -113,7 +113,7 @@ extension ScenarioTests {
                     let files = try await swarm.files().values
                     return files.count == contents.count && files.allSatisfy { $0.k == 2 && $0.surplus == 0 }
                 }
-                for (path, data) in contents { #expect(try await swarm.read(path) == data, "\(path)") }
+                for (path, data) in contents { #expect(try await swarm.download(path) == data, "\(path)") }
                 try await swarm.restart("charlie")
                 try await swarm.waitUntilAtRest(Self.servers)
                 try await swarm.waitUntilConsistent(contents)

@@ -58,6 +58,7 @@ struct Reconciler: Sendable {
         }
         var confirm: [BlobID] = []
         var adopt: [ReplicaChange] = []
+        var damaged: [BlobID] = []
         var mismatched = 0
         for blob in blobs {
             guard let owner = owners[blob.blob] else { continue }
@@ -66,6 +67,9 @@ struct Reconciler: Sendable {
                 if !blob.confirmed { confirm.append(blob.blob) }
             } else if content.size == blob.size, content.checksum == blob.checksum {
                 adopt.append(ReplicaChange(file: owner.file, blob: blob.blob, server: server))
+            } else if abandonUnknown, !blob.confirmed, content.readable {
+                // A crash came between the giving up of a damaged copy and its deletion; others have it whole.
+                damaged.append(blob.blob)
             } else {
                 mismatched += 1
             }
@@ -77,7 +81,7 @@ struct Reconciler: Sendable {
                 "a server holds blobs that cannot be used; they are kept",
                 metadata: ["server.name": "\(server)", "mismatched": "\(mismatched)", "unknown": "\(unknown)"])
         }
-        return (confirm, Array(delete))
+        return (confirm, damaged + delete)
     }
 
     /// Enters copies that were found; answers those that were entered.

@@ -53,36 +53,29 @@ extension SimulatedSlave {
     /// Deletes blobs: from the catalog first, so that no row names a blob that is gone.
     func remove(_ blobs: [BlobID]) async throws {
         guard !blobs.isEmpty else { return }
-        let removed = try await durably { disk in blobs.filter { disk.rows.removeValue(forKey: $0) != nil } }
-        try await unlink(removed)
+        try await unlink(try await durably { disk in blobs.compactMap { disk.rows.removeValue(forKey: $0) } })
     }
 
     /// One may have been entered by a list that was not answered yet.
     func removePending(_ blobs: [BlobID]) async throws {
         guard !blobs.isEmpty else { return }
         let removed = try await durably { disk in
-            blobs.filter { blob in
-                guard let row = disk.rows[blob], !row.isConfirmed else { return false }
+            blobs.compactMap { blob -> SimulatedDisk.Row? in
+                guard let row = disk.rows[blob], !row.isConfirmed else { return nil }
                 disk.rows[blob] = nil
-                return true
+                return row
             }
         }
-        lost(removed)
+        lost(removed.map(\.blob))
         try await unlink(removed)
     }
 
-    func unlink(_ removed: [BlobID]) async throws {
+    func unlink(_ removed: [SimulatedDisk.Row]) async throws {
         guard !removed.isEmpty else { return }
         try await sync()
-        var bytes: Int64 = 0
-        var files: Int64 = 0
-        for blob in removed {
-            guard let found = disk.state.value.blobs.removeValue(forKey: blob) else { continue }
-            bytes += found.size
-            files += 1
-        }
-        quota.remove(files: files, bytes: bytes)
-        world.note(process.name, "deleted", files, "\(removed)")
+        for row in removed { disk.state.value.blobs[row.blob] = nil }
+        quota.remove(files: Int64(removed.count), bytes: removed.reduce(0) { $0 + $1.size })
+        world.note(process.name, "deleted", Int64(removed.count), "\(removed.map(\.blob))")
     }
 
     /// The bytes of a blob, checked as they are read. Throws `.notFound`, and `.corrupt` after a damaged one was set aside.
@@ -113,9 +106,7 @@ extension SimulatedSlave {
         guard let found = disk.state.value.blobs.removeValue(forKey: blob) else { return }
         disk.state.value.quarantined += found.size
         world.note(process.name, "quarantined", found.size, "\(blob)")
-        if let row = try await durably({ $0.rows.removeValue(forKey: blob) }) {
-            quota.quarantine(row.size, keeping: found.size)
-        }
+        quota.quarantine(try await durably { $0.rows.removeValue(forKey: blob) }?.size, keeping: found.size)
         lost([blob])
     }
 

@@ -36,7 +36,7 @@ extension SimulatedSlave {
         let book = changed
         let removed = try await durably { disk in
             disk.position = book.position
-            return victims.filter { disk.rows.removeValue(forKey: $0) != nil }
+            return victims.compactMap { disk.rows.removeValue(forKey: $0) }
         }
         state.value.book = book
         try await unlink(removed)

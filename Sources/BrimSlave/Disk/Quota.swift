@@ -61,7 +61,7 @@ package final class Quota: Sendable {
     package func remove(files: Int64, bytes: Int64) {
         if files > 0 { book.withLock { $0.remove(files: files, bytes: bytes) } }
     }
-    package func quarantine(_ size: Int64, keeping bytes: Int64) {
+    package func quarantine(_ size: Int64?, keeping bytes: Int64) {
         book.withLock { $0.quarantine(size, keeping: bytes) }
     }
 

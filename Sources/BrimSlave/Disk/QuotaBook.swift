@@ -81,10 +81,11 @@ package struct QuotaBook: Sendable, Equatable {
         count += 1
     }
 
-    /// A blob of `size` bytes moved to quarantine: it is no file any more, and its bytes stay, as many as there are.
-    mutating func quarantine(_ size: Int64, keeping bytes: Int64) {
-        files -= 1
-        stored += bytes - size
+    /// A blob of `size` bytes moved to quarantine: it is no file any more, and its bytes stay, as many as there are. nil
+    /// when whoever missed it at that moment has taken it off the account.
+    mutating func quarantine(_ size: Int64?, keeping bytes: Int64) {
+        if size != nil { files -= 1 }
+        stored += bytes - (size ?? 0)
         count += 1
     }
 

@@ -21,7 +21,7 @@ extension Swarm {
         } catch let error as SwarmFailure {
             throw SwarmFailure("\(difference ?? "agreed too late")\n\(error)")
         }
-        for (path, data) in contents where try await read(path) != data {
+        for (path, data) in contents where try await download(path) != data {
             throw SwarmFailure("\(path) does not read as it was written\n\(await picture())")
         }
     }

@@ -86,6 +86,14 @@ extension Swarm {
         return try await client().putFile(file.path, to: BrimPath(parsing: path))
     }
 
+    /// The bytes of a file, read with the client library, in this process: many are read sooner so.
+    public func download(_ path: String) async throws -> Data {
+        let file = scratch.appending(path: "download-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try await client().getFile(BrimPath(parsing: path), to: file.path)
+        return try Data(contentsOf: file)
+    }
+
     /// The bytes of a file, read with `brim cat`.
     public func read(_ path: String) async throws -> Data {
         let result = try await cli(["cat", path])
