@@ -135,9 +135,10 @@ extension Planner {
         return transfers.weight(limits.smallPerTransfer) < slots * limits.smallPerTransfer
     }
 
-    /// Whether the server is free to take one more copy now.
+    /// Whether the server is free to take one more copy now. While it deletes one of the same blob it would take that for it.
     private func accepts(_ file: NeedyFile, _ account: Account) -> Bool {
-        hasSlot(account.receiving, of: limits.maxTransfersPerTarget, for: file)
+        account.evicting[file.blob] == nil
+            && hasSlot(account.receiving, of: limits.maxTransfersPerTarget, for: file)
             && (account.receiving.isEmpty
                 || account.receivingBytes + file.size <= limits.maxBytesInFlightPerTarget)
             && (file.surplus < 0 || account.receiving.isEmpty || !isOverloaded(account.server))

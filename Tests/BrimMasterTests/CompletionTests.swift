@@ -55,6 +55,15 @@ import Testing
         #expect(gone.count == 1)
     }
 
+    /// The server still has the blob, and says that it is there; the order to delete it comes next.
+    @Test func aPullOfWhatIsBeingGivenUpCountsForNothing() async throws {
+        let entry = try await fixture.file("/f", on: ["alpha", "bravo"])
+        try await giveUpOnBravo(entry)
+        let reply = try await dispatcher.completed(try await pull(entry))
+        #expect(reply.keep == [] && reply.discard == [])
+        #expect(try await replicas(entry) == ["alpha"])
+    }
+
     @Test func aCopyIsEnteredOnce() async throws {
         let entry = try await fixture.file("/f", on: ["alpha"])
         let blob = try #require(entry.content?.blob)

@@ -51,6 +51,17 @@ import Testing
 
     private func two(brim: Int64) -> Planner { makePlanner(server("a"), server("b", quota: 10, brim: brim)) }
 
+    @Test func notWhereItIsBeingGivenUp() {
+        var planner = makePlanner(server("a"), server("b"))
+        let eviction = EvictionPlan(server: name("b"), victims: [victim(1, on: "a", "b")])
+        planner.ordered(eviction)
+        #expect(planner.place(needy(1, on: "a")) == .wait)
+        planner.forgetRound()
+        #expect(planner.place(needy(1, on: "a")) == .wait)
+        planner.failed(eviction)
+        #expect(planner.place(needy(1, on: "a")).target == "b")
+    }
+
     @Test func waitsForServersThatAreSilentForAWhile() {
         let silent = makePlanner(server("a"), server("b", receives: false))
         #expect(silent.place(needy(1, on: "a")) == .wait)

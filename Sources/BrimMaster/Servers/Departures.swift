@@ -24,6 +24,9 @@ struct Departures {
     /// These are to be given up, by an order that has no sequence yet.
     mutating func announce(_ blobs: [BlobID]) { note(blobs, knownFrom: .max) }
 
+    /// Whether this one is to be given up by an order that has no sequence yet.
+    func isAnnounced(_ blob: BlobID) -> Bool { sequences[blob] == .max }
+
     /// No order will be sent for those of these that were only announced.
     mutating func takeBack(_ blobs: [BlobID]) {
         for blob in blobs where sequences[blob] == .max { sequences[blob] = nil }

@@ -72,7 +72,9 @@ actor OrderDesk {
             for blob in draft.evict { pulls[server]?[blob] = nil }
             departures[server, default: Departures()].note(draft.evict, knownFrom: sequence)
             if let pull = draft.pull {
-                pulls[server, default: [:]][pull.blob] = sequence
+                // The server may take the copy that it is about to be told to delete for the one that it pulls.
+                let leaves = departures[server]?.isAnnounced(pull.blob) ?? false
+                pulls[server, default: [:]][pull.blob] = leaves ? nil : sequence
             }
             return Order(sequence: sequence, evict: draft.evict, pull: draft.pull)
         }
