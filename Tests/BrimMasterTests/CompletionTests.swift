@@ -90,7 +90,8 @@ import Testing
         #expect(again.keep.isEmpty)
         #expect(again.discard.isEmpty)
         #expect(try await replicas(entry) == ["alpha"])
-        // A new order counts, and the old completion does not stand for it.
+        // Once it was told to delete it, a new order counts, and the old completion does not stand for it.
+        _ = try await desk.send([OrderDesk.Draft(evict: [try #require(entry.content?.blob)])], to: bravo)
         let second = try await pull(entry)
         #expect(try await dispatcher.completed(completion).keep.isEmpty)
         #expect(try await dispatcher.completed(second).keep.count == 1)
