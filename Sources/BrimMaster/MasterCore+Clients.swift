@@ -62,4 +62,9 @@ extension MasterCore {
             return await leadership.status.progress()
         }
     }
+
+    /// Whether this leader holds room for writes that have not ended.
+    package var holdsRoomForWrites: Bool {
+        leader.leadership?.ledger.decide { $0.nextGrantExpiry != nil } ?? false
+    }
 }

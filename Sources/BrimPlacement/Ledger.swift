@@ -195,6 +195,9 @@ struct Ledger: Sendable {
         for server in grant.servers { accounts[server]?.granted -= grant.size }
     }
 
+    /// When room that is held for a write will be free, if that write does not come; nil when none is held.
+    var nextGrantExpiry: ContinuousClock.Instant? { grants.values.map(\.until).min() }
+
     mutating func expireGrants(at now: ContinuousClock.Instant) {
         for (request, grant) in grants where grant.until <= now { writeRevoked(request) }
     }

@@ -68,6 +68,9 @@ public struct Planner: Sendable {
             .map(\.server.name)
     }
 
+    /// When room that is held for a write will be free, if that write does not come; nil when none is held.
+    public var nextGrantExpiry: ContinuousClock.Instant? { ledger.nextGrantExpiry }
+
     // MARK: - What is under way
 
     /// Notes a plan that is about to be carried out: room is promised, victims count as given up, the file is being

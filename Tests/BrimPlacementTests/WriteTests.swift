@@ -195,6 +195,7 @@ import Testing
         #expect(fits(4) && !fits(5))
 
         planner.granted("v", size: 3, on: [name("a")], until: start + .seconds(10))
+        #expect(planner.nextGrantExpiry == start + .seconds(10))
         planner.expireGrants(at: start + .seconds(9))
         #expect(!fits(2))
         planner.expireGrants(at: start + .seconds(10))

@@ -42,7 +42,7 @@ struct Leadership: Sendable {
     /// To be run after `begin`.
     let loops: [any BackgroundLoop]
     private let judge: ServerJudge
-    private let ledger: Ledger
+    let ledger: Ledger
     private let parts: MasterParts
     /// Rung when copies, room or what is wanted changed.
     private let changed: Bell

@@ -71,7 +71,7 @@ actor Replicator: BackgroundLoop {
                 let outcome = try await pass()
                 restful = outcome == .rest
                 switch outcome {
-                case .rest: wait = Self.idle
+                case .rest: wait = untilNextLook
                 case .more: wait = .zero
                 case .blocked: wait = Self.retry
                 }
@@ -88,6 +88,12 @@ actor Replicator: BackgroundLoop {
                 logger.warning("replication is interrupted", metadata: ["error": "\(error)"])
             }
         }
+    }
+
+    /// Nobody tells when room that was held for a write which never came is free.
+    private var untilNextLook: Duration {
+        guard let expiry = ledger.decide({ $0.nextGrantExpiry }) else { return Self.idle }
+        return min(Self.idle, max(.zero, expiry - clock.now))
     }
 
     // MARK: - One pass

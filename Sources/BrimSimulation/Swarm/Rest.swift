@@ -92,6 +92,7 @@ extension World {
         }
         let undeleted = snapshot.undeleted.values.count { !$0.isDisjoint(with: names) }
         guard undeleted == 0 else { return "\(undeleted) blobs are still to be deleted" }
+        guard !core.holdsRoomForWrites else { return "room is held for writes that may still come" }
         let progress = await core.progress
         return progress.atRest ? nil : "\(progress.copying) copies are under way"
     }
