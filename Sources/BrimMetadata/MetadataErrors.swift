@@ -10,7 +10,7 @@ extension BrimError {
             case .unavailable, .notPrimary, .closed, .overloaded, .writeConcern, .cursorLost, .snapshotLost,
                 .cancelled:
                 BrimError(.unavailable, message, retryable: error.kind != .closed && error.kind != .cancelled)
-            case .timeout: BrimError(.timeout, message)
+            case .timeout: BrimError(error.isCommitUnknown ? .unavailable : .timeout, message)
             case .duplicateKey, .writeConflict: BrimError(.conflict, message)
             case .unauthorized: BrimError(.denied, message)
             case .validationFailed, .invalidArgument, .corruptBSON, .namespaceNotFound, .alreadyExists, .command:

@@ -19,10 +19,12 @@ public final class MongodService: Service {
         public var mongodPath: String?
         /// Memory for MongoDB's cache, in bytes; at least 256 MiB.
         public var cache: Int64
+        /// Whether the other members are lost for good: the replica set goes on with this one alone, and takes others in anew.
+        public var isSoleSurvivor: Bool
 
         public init(
             listen: HostPort, own: HostPort, members: MongodMembers, dataDirectory: URL, mongodPath: String? = nil,
-            cache: Int64
+            cache: Int64, isSoleSurvivor: Bool = false
         ) {
             self.listen = listen
             self.own = own
@@ -30,6 +32,7 @@ public final class MongodService: Service {
             self.dataDirectory = dataDirectory
             self.mongodPath = mongodPath
             self.cache = cache
+            self.isSoleSurvivor = isSoleSurvivor
         }
     }
 
@@ -49,9 +52,7 @@ public final class MongodService: Service {
         let supervisor = MongodSupervisor(
             executable: try MongodLocator.locate(explicit: configuration.mongodPath),
             directory: configuration.dataDirectory.appendingPathComponent("mongodb"),
-            part: .member(
-                listen: configuration.listen, own: configuration.own, of: configuration.members,
-                cacheGigabytes: Double(configuration.cache) / Double(1 << 30)), logger: logger)
+            part: .member(configuration), logger: logger)
         do {
             if try await unlessStopped(logger, { try await supervisor.start() }) != nil {
                 try await serve(supervisor)

@@ -16,8 +16,7 @@ actor MongodSupervisor: Service {
     enum Part: Sendable {
         /// On loopback, without passwords.
         case alone
-        /// Listens there; is known to the others by the second.
-        case member(listen: HostPort, own: HostPort, of: MongodMembers, cacheGigabytes: Double)
+        case member(MongodService.Configuration)
     }
 
     private let executable: URL
@@ -89,16 +88,16 @@ actor MongodSupervisor: Service {
 
     /// What this one is called in the configuration of its replica set.
     private var own: String {
-        if case .member(_, let own, _, _) = part { "\(own)" } else { "127.0.0.1:\(port)" }
+        if case .member(let member) = part { "\(member.own)" } else { "127.0.0.1:\(port)" }
     }
     private var uri: String {
-        if case .member(_, _, let members, _) = part { return members.uri }
+        if case .member(let member) = part { return member.members.uri }
         return "mongodb://\(own)/?replicaSet=\(MongodMembers.replicaSet)"
     }
     /// To this one alone.
     private var directURI: String {
         let here = HostPort(host: "127.0.0.1", port: port)
-        if case .member(_, _, let members, _) = part { return members.directURI(here) }
+        if case .member(let member) = part { return member.members.directURI(here) }
         return "mongodb://\(here)/?directConnection=true"
     }
     private var database: URL { directory.appendingPathComponent("db") }
@@ -107,7 +106,7 @@ actor MongodSupervisor: Service {
     private var keyFile: URL { directory.appendingPathComponent("key") }
 
     private func writeKey() throws {
-        guard case .member(_, _, let members, _) = part else { return }
+        guard case .member(let member) = part else { return }
         do {
             if !FileManager.default.fileExists(atPath: keyFile.path) {
                 guard
@@ -115,7 +114,7 @@ actor MongodSupervisor: Service {
                         atPath: keyFile.path, contents: nil, attributes: [.posixPermissions: 0o600])
                 else { throw CocoaError(.fileWriteUnknown) }
             }
-            try Data("\(members.key)\n".utf8).write(to: keyFile)
+            try Data("\(member.members.key)\n".utf8).write(to: keyFile)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: keyFile.path)
         } catch {
             throw BrimError(
@@ -142,13 +141,13 @@ actor MongodSupervisor: Service {
     private var partArguments: [String] {
         switch part {
         case .alone: ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256"]
-        case .member(let listen, _, _, let cacheGigabytes):
+        case .member(let member):
             [
-                "--bind_ip", Self.addresses(of: listen.host),
-                "--wiredTigerCacheSizeGB", "\(cacheGigabytes)", "--keyFile", keyFile.path,
+                "--bind_ip", Self.addresses(of: member.listen.host),
+                "--wiredTigerCacheSizeGB", "\(Double(member.cache) / Double(1 << 30))", "--keyFile", keyFile.path,
                 // Enough for hours away; who is away for longer copies everything anew.
                 "--oplogSize", "1024",
-            ] + (listen.host.contains(":") ? ["--ipv6"] : [])
+            ] + (member.listen.host.contains(":") ? ["--ipv6"] : [])
         }
     }
 
@@ -168,7 +167,8 @@ actor MongodSupervisor: Service {
     /// A member's own. Of one on loopback: the port used before when it is free (or ours) or becomes so soon, else a free one,
     /// which is kept.
     private func choosePort() async throws -> Int {
-        if case .member(let listen, _, _, _) = part {
+        if case .member(let member) = part {
+            let listen = member.listen
             guard try await isFreeSoon(listen.port) else {
                 throw BrimError(
                     .unavailable, "port \(listen.port) is taken, so no mongod can listen on it",
@@ -282,10 +282,13 @@ actor MongodSupervisor: Service {
         else { return nil }
         let names = members.compactMap { $0["host"]?.stringValue }
         if members.count > 1 {
-            if case .member = part, names.contains(own) { return true }
-            throw otherPart(names)
+            guard case .member(let kept) = part, let index = names.firstIndex(of: own) else { throw otherPart(names) }
+            guard kept.isSoleSurvivor else { return true }
+            logger.warning("this member goes on without the others", metadata: ["mongod.members": "\(names)"])
+            member = members[index]
+        } else if names.first == own {
+            return true
         }
-        guard names.first != own else { return true }
         member["host"] = .string(own)
         configuration["members"] = .documents([member])
         configuration["version"] = .int64((configuration["version"]?.int64Value ?? 1) + 1)

@@ -27,7 +27,7 @@ public struct MongoClientOptions: Sendable {
         waitQueueTimeout: Duration = .seconds(10), serverSelectionTimeout: Duration = .seconds(5),
         connectTimeout: Duration = .seconds(5), socketTimeout: Duration = .seconds(10),
         heartbeat: Duration = .seconds(2),
-        readConcern: MongoReadConcern = .majority, writeConcern: MongoWriteConcern = .majority
+        readConcern: MongoReadConcern = .majority, writeConcern: MongoWriteConcern = .majorityInTime
     ) {
         self.applicationName = applicationName
         self.poolSize = poolSize
@@ -76,6 +76,9 @@ public struct MongoWriteConcern: Sendable, Hashable {
 
     /// A majority of the nodes has it in the journal: it survives the loss of the others.
     public static let majority = MongoWriteConcern(w: .majority, journal: true)
+    /// The same for writes by themselves: one that a majority does not have in time fails with `.writeConcern`, before those
+    /// who wait for it give up. (A commit has `maxCommitTime`.)
+    public static let majorityInTime = MongoWriteConcern(w: .majority, journal: true, timeout: .seconds(6))
 
     /// Nil for a majority.
     var nodeCount: Int32? {
@@ -100,7 +103,7 @@ public struct MongoTransactionOptions: Sendable {
 
     public init(
         timeLimit: Duration = .seconds(30), readConcern: MongoReadConcern = .snapshot,
-        writeConcern: MongoWriteConcern = .majority, maxCommitTime: Duration? = .seconds(8)
+        writeConcern: MongoWriteConcern = .majority, maxCommitTime: Duration? = .seconds(6)
     ) {
         self.timeLimit = timeLimit
         self.readConcern = readConcern

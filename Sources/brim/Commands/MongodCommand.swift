@@ -56,6 +56,12 @@ struct MongodCommand: AsyncParsableCommand {
             transform: parseCache)
         var cache: Int64?
 
+        @Flag(
+            help: ArgumentHelp(
+                "Once, when the other members are lost for good: go on without them. What only they had is lost, and they "
+                    + "must never come back with their data."))
+        var soleSurvivor = false
+
         @OptionGroup var members: MembersOptions
         @OptionGroup var global: GlobalOptions
 
@@ -73,7 +79,8 @@ struct MongodCommand: AsyncParsableCommand {
                 listen: listen, own: try advertise ?? members.own(port: listen.port), members: members,
                 dataDirectory: URL(fileURLWithPath: try settings.text("data", flag: data) ?? "brim-data"),
                 mongodPath: try settings.text("mongod", flag: mongod),
-                cache: try settings.value("cache", flag: cache, default: 256 << 20, parse: parseCache))
+                cache: try settings.value("cache", flag: cache, default: 256 << 20, parse: parseCache),
+                isSoleSurvivor: soleSurvivor)
             let logger = Logger(label: "brim.mongod")
             try await serve([MongodService(configuration: configuration, logger: logger)], logger: logger)
         }
