@@ -36,7 +36,7 @@ struct Brim: AsyncParsableCommand {
                 name: "The swarm",
                 subcommands: [
                     StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
-                    VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self,
+                    VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self, BackupCommand.self,
                 ]),
             CommandGroup(name: "Daemons", subcommands: [UpCommand.self, MasterCommand.self, SlaveCommand.self]),
         ])

@@ -38,7 +38,7 @@ actor MongodSupervisor: Service {
         try await endLeftover()
         port = try await choosePort()
         try launch()
-        let uri = "mongodb://127.0.0.1:\(port)/?replicaSet=\(Self.replicaSet)"
+        let uri = Self.uri(port: port)
         try await withTaskCancellationHandler {
             try await waitUntilPrimary()
         } onCancel: {
@@ -72,6 +72,21 @@ actor MongodSupervisor: Service {
         _ = await process?.wait()
         latest.withLock { $0 = nil }
     }
+
+    /// Where the mongod that a master runs below `directory` is reached. Throws `.notFound`.
+    static func uri(_ directory: URL) throws -> String {
+        let file = directory.appendingPathComponent("port")
+        guard let text = try? String(contentsOf: file, encoding: .utf8),
+            let port = Int(text.trimmingCharacters(in: .whitespacesAndNewlines))
+        else {
+            throw BrimError(
+                .notFound, "\(file.path) does not tell the port of a mongod",
+                advice: "Is a master about to start there? Try again in a moment")
+        }
+        return uri(port: port)
+    }
+
+    private static func uri(port: Int) -> String { "mongodb://127.0.0.1:\(port)/?replicaSet=\(replicaSet)" }
 
     // MARK: - Details
 
