@@ -37,6 +37,7 @@ struct Brim: AsyncParsableCommand {
                 subcommands: [
                     StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
                     VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self, BackupCommand.self,
+                    RecoverCommand.self,
                 ]),
             CommandGroup(name: "Daemons", subcommands: [UpCommand.self, MasterCommand.self, SlaveCommand.self]),
         ])
