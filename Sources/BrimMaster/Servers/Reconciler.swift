@@ -87,11 +87,8 @@ struct Reconciler: Sendable {
     /// and so kept until a person says what they are.
     private func possibleFiles(among unknown: Set<BlobID>) async throws -> Set<BlobID> {
         guard !unknown.isEmpty, let until = try await store.unknownBlobsUntil() else { return [] }
-        return unknown.filter { $0.seconds <= until.seconds + Self.clockTolerance }
+        return unknown.filter { $0.seconds <= until.seconds + Int64(Limits.clockSkewSeconds) }
     }
-
-    /// How far clocks of masters may be ahead of the database's, in seconds.
-    private static let clockTolerance: Int64 = 600
 
     /// Enters copies that were found; answers those that were entered.
     private func adopt(
