@@ -41,8 +41,8 @@ struct SnapshotReads {
         } catch let error as MongoError where error.kind == .snapshotLost {
             throw BrimError(
                 .unavailable, "MongoDB does not remember any more what was there when this began: \(error)",
-                advice: "Have it remember for longer, as with the parameter minSnapshotHistoryWindowInSeconds=3600, or "
-                    + "write to a faster place", retryable: false)
+                advice: "Try again; or have it remember for longer, as with the parameter "
+                    + "minSnapshotHistoryWindowInSeconds=3600, or write to a faster place", retryable: false)
         }
         guard let documents = cursor["firstBatch"]?.arrayValue?.compactMap(\.documentValue),
             let moment = time ?? cursor["atClusterTime"]?.timestampValue
