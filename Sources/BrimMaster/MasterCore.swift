@@ -70,6 +70,8 @@ package struct MasterCore: Sendable {
         try await breaker.follow(stored.values[SettingsKeeper.breaker])
         // Nothing is planned with what is only read.
         let roster = Roster(ledger: Ledger(Planner(floor: settings.floor)), settings: settings)
+        // Before anyone is answered: readers, and slaves that keep a copy of where the swarm is, would be told of no server.
+        await roster.follow(try await store.servers())
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
         let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views, clock: clock)

@@ -21,7 +21,7 @@ extension MongoMetadataStore {
                             "transaction.timeInactiveMicros": ["$gte": .int64(idle.wholeMilliseconds * 1000)],
                         ]
                     ],
-                    ["$project": ["lsid.id": 1, "client": 1, "transaction.timeOpenMicros": 1]],
+                    ["$project": ["lsid.id": 1, "client": 1]],
                 ], AggregateOptions(maxTime: Self.timeLimit)
             ).toArray()
             guard !sessions.isEmpty else { return 0 }

@@ -26,6 +26,8 @@ public enum Limits {
     public static let nodeBodyBytes = 16 << 20
     /// Entries in one page of a listing.
     public static let pageEntries = 1000
+    /// Files that one request may ask to read or to write.
+    public static let requestFiles = 256
     /// Blobs in one page of a server's report.
     public static let reportPageBlobs = 5000
     /// Overwritten versions that wait in a file's document to become documents of their own; one that comes on top of

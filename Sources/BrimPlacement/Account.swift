@@ -33,10 +33,15 @@ struct Account: Sendable {
 
     // MARK: - Its word
 
-    /// Takes over what is known of the server; its usage only if it is newer than what was heard. True when there is more
-    /// room than was known of.
-    mutating func update(_ news: ServerSnapshot) -> Bool {
+    /// Takes in a word of the server; true when it shows more room than was known of.
+    mutating func learn(_ word: (inout Account) -> Void) -> Bool {
         let before = roomToCome(below: server.quota)
+        word(&self)
+        return roomToCome(below: server.quota) > before
+    }
+
+    /// Takes over what is known of the server; its usage only if it is newer than what was heard.
+    mutating func update(_ news: ServerSnapshot) {
         let known = server
         server = news
         if !news.usageBoot.isEmpty, news.usageBoot == known.usageBoot, news.usageCount <= known.usageCount {
@@ -47,14 +52,12 @@ struct Account: Sendable {
         } else {
             settle(from: known)
         }
-        return roomToCome(below: server.quota) > before
     }
 
     /// Takes over the server's word unless it is older than one heard before. The same word again is news too: nothing
-    /// else has happened there. True when there is more room than was known of.
-    mutating func heard(_ usage: ServerUsage) -> Bool {
-        guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return false }
-        let before = roomToCome(below: server.quota)
+    /// else has happened there.
+    mutating func heard(_ usage: ServerUsage) {
+        guard usage.boot != server.usageBoot || usage.count >= server.usageCount else { return }
         let known = server
         server.used = usage.used
         server.writing = usage.writing
@@ -62,7 +65,6 @@ struct Account: Sendable {
         server.usageBoot = usage.boot
         server.usageCount = usage.count
         settle(from: known)
-        return roomToCome(below: server.quota) > before
     }
 
     /// What waited for a newer word than `known` is over.
@@ -83,7 +85,7 @@ struct Account: Sendable {
                 storedUnheard.append((usage.count, bytes))
                 return true
             }
-            _ = heard(usage)
+            heard(usage)
         }
         granted -= bytes
         return true

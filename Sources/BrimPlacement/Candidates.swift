@@ -45,6 +45,9 @@ public struct ServerSnapshot: Sendable, Hashable {
     public var zone: String
     /// Whether it may receive copies: it is `up` and not draining.
     public var receives: Bool
+    /// Whether what it holds was compared with the metadata since its slave started: only then are other copies given up
+    /// because it has one.
+    public var reconciled: Bool
     /// Whether its blobs can be read now: up, or suspect, or draining.
     public var readable: Bool
     /// Whether its copies count in k: up or suspect, and not draining.
@@ -66,13 +69,14 @@ public struct ServerSnapshot: Sendable, Hashable {
 
     /// A server whose numbers carry no stamp: `Planner.update` takes them as news each time.
     public init(
-        name: ServerName, zone: String, receives: Bool = true, readable: Bool = true, counted: Bool? = nil,
-        quota: Int64,
+        name: ServerName, zone: String, receives: Bool = true, reconciled: Bool = true, readable: Bool = true,
+        counted: Bool? = nil, quota: Int64,
         brim: Int64, used: Int64, diskFree: Int64 = .max, load: ServerLoad = ServerLoad()
     ) {
         self.name = name
         self.zone = zone
         self.receives = receives
+        self.reconciled = reconciled
         self.readable = readable
         self.counted = counted ?? readable
         self.quota = quota
@@ -87,12 +91,12 @@ public struct ServerSnapshot: Sendable, Hashable {
 
     /// A server with the usage it last told.
     public init(
-        name: ServerName, zone: String, receives: Bool, readable: Bool, counted: Bool, quota: Int64, brim: Int64,
-        usage: ServerUsage, load: ServerLoad
+        name: ServerName, zone: String, receives: Bool, reconciled: Bool = true, readable: Bool, counted: Bool,
+        quota: Int64, brim: Int64, usage: ServerUsage, load: ServerLoad
     ) {
         self.init(
-            name: name, zone: zone, receives: receives, readable: readable, counted: counted, quota: quota, brim: brim,
-            used: usage.used, diskFree: usage.diskFree, load: load)
+            name: name, zone: zone, receives: receives, reconciled: reconciled, readable: readable, counted: counted,
+            quota: quota, brim: brim, used: usage.used, diskFree: usage.diskFree, load: load)
         self.writing = usage.writing
         self.usageBoot = usage.boot
         self.usageCount = usage.count

@@ -48,17 +48,17 @@ struct Ledger: Sendable {
             if accounts[server.name] == nil {
                 accounts[server.name] = Account(server)
             } else {
-                let isMore = accounts[server.name]?.update(server) ?? false
-                hasNews = hasNews || isMore
+                learn(of: server.name) { $0.update(server) }
             }
         }
     }
 
-    @discardableResult
-    mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
-        let isMore = accounts[server]?.heard(usage) ?? false
-        hasNews = hasNews || isMore
-        return isMore
+    mutating func heard(_ usage: ServerUsage, from server: ServerName) {
+        learn(of: server) { $0.heard(usage) }
+    }
+
+    private mutating func learn(of server: ServerName, _ word: (inout Account) -> Void) {
+        if accounts[server]?.learn(word) == true { hasNews = true }
     }
 
     mutating func takeNews() -> Bool {
@@ -172,14 +172,9 @@ struct Ledger: Sendable {
         guard let grant = grants[request] else { return }
         var others: [ServerName] = []
         for server in grant.servers {
-            guard let usage = usages[server], var account = accounts[server] else {
-                others.append(server)
-                continue
-            }
-            let room = account.roomToCome(below: account.server.quota)
-            if !account.stored(grant.size, in: usage) { others.append(server) }
-            hasNews = hasNews || account.roomToCome(below: account.server.quota) > room
-            accounts[server] = account
+            var isStored = false
+            if let usage = usages[server] { learn(of: server) { isStored = $0.stored(grant.size, in: usage) } }
+            if !isStored { others.append(server) }
         }
         grants[request]?.servers = others
     }

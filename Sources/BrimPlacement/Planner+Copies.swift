@@ -82,7 +82,7 @@ extension Planner {
     }
 
     /// Copies that may be given up on a server, as they are now: with enough surplus, not part of a copy under way, and
-    /// with another holder that is up. Of trash the last copy may go too.
+    /// with another holder that is up and reconciled. Of trash the last copy may go too.
     func victims(
         on server: ServerName, atLeast least: Int, from richest: [Victim], sparing spared: FileID? = nil
     ) -> [Victim] {
@@ -90,12 +90,14 @@ extension Planner {
             guard listed.file != spared, ledger.copies[listed.file] == nil,
                 let victim = ledger.current(listed, on: server), victim.surplus >= least,
                 Trash.isTrash(surplus: victim.surplus)
-                    || victim.replicas.contains(where: {
-                        $0 != server && ledger.accounts[$0]?.server.receives == true
-                    })
+                    || victim.replicas.contains(where: { $0 != server && isRelied(on: $0) })
             else { return nil }
             return victim
         }
+    }
+
+    private func isRelied(on server: ServerName) -> Bool {
+        ledger.accounts[server].map { $0.server.receives && $0.server.reconciled } ?? false
     }
 
     func isOverloaded(_ server: ServerSnapshot) -> Bool { server.load.peak > limits.peakLoadLimit }

@@ -25,11 +25,7 @@ public struct Planner: Sendable {
     public mutating func update(servers: [ServerSnapshot]) { ledger.update(servers) }
 
     /// Takes over a server's latest word; older words of the same start are ignored.
-    /// True when there is more room than was known of.
-    @discardableResult
-    public mutating func heard(_ usage: ServerUsage, from server: ServerName) -> Bool {
-        ledger.heard(usage, from: server)
-    }
+    public mutating func heard(_ usage: ServerUsage, from server: ServerName) { ledger.heard(usage, from: server) }
 
     /// Whether words of servers showed more room than was known of since this was asked last.
     public mutating func takeNews() -> Bool { ledger.takeNews() }

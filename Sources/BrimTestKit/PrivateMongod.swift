@@ -3,12 +3,6 @@ import Foundation
 import MongoDriver
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// A real mongod for tests: a replica set of one node on loopback, on a free port, in a directory of its own.
 ///
 /// It never outlives the process that started it: a guard, a shell that reads a pipe of which only this process holds
@@ -77,7 +71,7 @@ public final class PrivateMongod: Sendable {
     private static func start(_ binary: String) async throws -> PrivateMongod {
         let directory = FileManager.default.temporaryDirectory.appending(path: "brim-mongod-\(ObjectID().hex)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let mongod = PrivateMongod(binary: binary, port: try freePort(), directory: directory)
+        let mongod = PrivateMongod(binary: binary, port: try FreePort.any(), directory: directory)
         do {
             try mongod.launch()
             try await mongod.waitUntilPrimary()
@@ -107,22 +101,6 @@ public final class PrivateMongod: Sendable {
                 description: "no mongod: set BRIM_MONGOD, put one on PATH, or run deploy/get-mongod (\(cache))")
         }
         return newest
-    }
-
-    private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        guard bound else { throw StartError(description: "no free port: errno \(errno)") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     /// Becomes mongod, after leaving behind the guard, which waits for a line or the end of its input. The directory in

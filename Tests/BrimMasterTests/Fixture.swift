@@ -45,6 +45,7 @@ struct Fixture {
             _ = try await store.setState(name, from: .down, to: .up, term: term)
         }
         await roster.take(try await store.servers())
+        for name in names { await roster.setReconciled(name, boot: "b") }
         _ = try await store.publishView(counted: names, readable: names, up: names, term: term)
         try await views.refresh()
     }

@@ -166,6 +166,18 @@ import Testing
         #expect(notice.explainsAll && notice.removed && notice.changed && notice.ended.isEmpty)
     }
 
+    /// Whoever asks a master that has just begun learns of all servers, whether or not anybody leads.
+    @Test func theServersAreKnownFromTheStart() async throws {
+        let (store, others) = (InMemoryMetadataStore(), Others())
+        let first = try await master("a", store, others)
+        let firstRun = run(first)
+        defer { firstRun.cancel() }
+        try await until { first.leads }
+        _ = try await first.join(join("alpha"), masterHost: nil)
+        let second = try await master("b", store, others)
+        #expect(await FeedRoutes.swarm(second).servers.map(\.name.rawValue) == ["alpha"])
+    }
+
     /// The answer to a change of names may get lost: whoever asks again is told that it was done.
     @Test func aRequestIsCarriedOutOnceByWhicheverMaster() async throws {
         let (store, others) = (InMemoryMetadataStore(), Others())

@@ -36,6 +36,20 @@ import Testing
         #expect(try await fixture.store.entry(wrong.id)?.content?.replicas.map(\.rawValue) == ["bravo"])
     }
 
+    /// The store gives no copy up for one on a server that was not compared yet; the planner knows that.
+    @Test func aSlaveThatBeganAnewIsNotReliedOnBeforeItHasReported() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        let alpha = try ServerName(validating: "alpha")
+        func isReconciled() -> Bool? { fixture.ledger.decide { $0.server(alpha)?.reconciled } }
+        #expect(isReconciled() == true)
+        let begun = ServerUsage(boot: "next", count: 0, used: 0, diskFree: 1 << 40, files: 0)
+        await fixture.roster.note(alpha, usage: begun)
+        #expect(isReconciled() == false)
+        #expect(await fixture.roster.unreconciled == [alpha])
+        await fixture.roster.setReconciled(alpha, boot: "next")
+        #expect(isReconciled() == true)
+    }
+
     @Test func keepsAndAdoptsWhatIsInTheTrash() async throws {
         let fixture = try await Fixture(servers: ["alpha", "bravo"])
         let removed = try await fixture.file("/removed", on: ["alpha"])

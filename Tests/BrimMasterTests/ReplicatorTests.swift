@@ -23,16 +23,12 @@ import Testing
         func usage(_ slave: Peer) async throws -> ServerUsage { Self.usage }
     }
 
-    @Test("Files that find all servers busy are copied as these become free, never more at a time than may be")
-    func fewSlots() async throws {
-        let fixture = try await Fixture(servers: ["alpha", "bravo"])
-        for index in 0..<100 { try await fixture.file("/f\(index)", on: ["alpha"], n: 2) }
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        var limits = PlannerLimits()
-        limits.maxTransfersPerSource = 1
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private func parts(
+        _ fixture: Fixture, _ orders: AsyncStream<(ServerName, OrderBatch)>.Continuation
+    ) -> (giveUp: GiveUp, dispatcher: CopyDispatcher, breaker: EvictionGuard) {
         let ledger = fixture.ledger
-        ledger.decide { $0.limits = limits }
-        let (stream, orders) = AsyncStream.makeStream(of: (ServerName, OrderBatch).self)
         let desk = OrderDesk(term: 1, roster: fixture.roster, ledger: ledger, slaves: Slaves(orders: orders))
         let breaker = EvictionGuard(store: fixture.store, settings: SwarmSettings(), logger: logger)
         let giveUp = GiveUp(
@@ -41,6 +37,39 @@ import Testing
         let dispatcher = CopyDispatcher(
             store: fixture.store, views: fixture.views, roster: fixture.roster, ledger: ledger, desk: desk,
             giveUp: giveUp, bell: fixture.changed, logger: logger)
+        return (giveUp, dispatcher, breaker)
+    }
+
+    /// Else it would be decided on again at once, and again.
+    @Test func aCopyWhoseVictimsStayIsNotTriedAgainAtOnce() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        let needy = try await fixture.file("/needy", on: ["alpha"], n: 2)
+        let spare = try await fixture.file("/spare", on: ["bravo"], n: 1)
+        let (file, blob) = (try #require(NeedyFile(needy)), try #require(spare.content?.blob))
+        let (stream, orders) = AsyncStream.makeStream(of: (ServerName, OrderBatch).self)
+        let dispatcher = parts(fixture, orders).dispatcher
+        let (alpha, bravo) = (try ServerName(validating: "alpha"), try ServerName(validating: "bravo"))
+        // What the store does not give up, since it is the only copy.
+        let victim = Victim(file: spare.id, blob: blob, size: 3, surplus: 0, replicas: [alpha, bravo])
+        let plan = CopyPlan(file: file, target: bravo, sources: [alpha], victims: [victim])
+        fixture.ledger.decide { $0.ordered(plan) }
+        await dispatcher.dispatch([CopyDispatcher.Job(plan: plan, entry: needy)])
+        orders.finish()
+        #expect(await stream.first { _ in true } == nil, "nothing was ordered")
+        #expect(dispatcher.isResting(needy.id) && fixture.ledger.decide { $0.copiesUnderWay } == 0)
+        #expect(try await fixture.store.entry(spare.id)?.content?.replicas == [bravo])
+    }
+
+    @Test("Files that find all servers busy are copied as these become free, never more at a time than may be")
+    func fewSlots() async throws {
+        let fixture = try await Fixture(servers: ["alpha", "bravo"])
+        for index in 0..<100 { try await fixture.file("/f\(index)", on: ["alpha"], n: 2) }
+        var limits = PlannerLimits()
+        limits.maxTransfersPerSource = 1
+        let ledger = fixture.ledger
+        ledger.decide { $0.limits = limits }
+        let (stream, orders) = AsyncStream.makeStream(of: (ServerName, OrderBatch).self)
+        let (giveUp, dispatcher, breaker) = parts(fixture, orders)
         var settings = SwarmSettings()
         settings.maxCopies = 2
         let replicator = Replicator(

@@ -77,7 +77,7 @@ import Testing
 
     private func heartbeat() {
         let usage = disks.usage
-        ledger.decide { _ = $0.heard(usage, from: alpha) }
+        ledger.decide { $0.heard(usage, from: alpha) }
     }
 
     private func place(_ request: String, size: Int64) async throws {
@@ -125,7 +125,7 @@ import Testing
             planner.heard(word(1, 90), from: alpha)
         }
         #expect(!roomier.hasRung)
-        ledger.decide { _ = $0.heard(word(2, 50), from: alpha) }
+        ledger.decide { $0.heard(word(2, 50), from: alpha) }
         #expect(roomier.hasRung)
     }
 

@@ -29,9 +29,9 @@ import Testing
     @Test func neverTheLastCopyThatIsUp() {
         let planner = makePlanner(
             server("a"), server("b", quota: 10, used: 10), server("c", receives: false),
-            server("d", receives: false, readable: false))
+            server("d", receives: false, readable: false), server("e", reconciled: false))
         let file = needy(1, on: "a")
-        for holders in [["b"], ["b", "c"], ["b", "d"], ["b", "unknown"]] {
+        for holders in [["b"], ["b", "c"], ["b", "d"], ["b", "e"], ["b", "unknown"]] {
             var victim = victim(2, surplus: 9, on: "b")
             victim.replicas = holders.map(name)
             #expect(choose(planner, file, ["b": [victim]]) == nil, "\(holders)")

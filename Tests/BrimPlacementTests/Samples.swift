@@ -24,13 +24,13 @@ func victim(_ id: Int64, size: Int64 = 1, surplus: Int = 2, on holders: String..
 
 /// A server in a zone of its own unless said otherwise, with the brim at its quota.
 func server(
-    _ text: String, zone: String? = nil, receives: Bool = true, readable: Bool = true, counted: Bool? = nil,
-    quota: Int64 = 100,
+    _ text: String, zone: String? = nil, receives: Bool = true, reconciled: Bool = true, readable: Bool = true,
+    counted: Bool? = nil, quota: Int64 = 100,
     brim: Int64? = nil, used: Int64 = 0, diskFree: Int64 = .max, cpu: Double = 0
 ) -> ServerSnapshot {
     ServerSnapshot(
-        name: name(text), zone: zone ?? text, receives: receives, readable: readable, counted: counted, quota: quota,
-        brim: brim ?? quota,
+        name: name(text), zone: zone ?? text, receives: receives, reconciled: reconciled, readable: readable,
+        counted: counted, quota: quota, brim: brim ?? quota,
         used: used, diskFree: diskFree, load: ServerLoad(cpu: cpu))
 }
 

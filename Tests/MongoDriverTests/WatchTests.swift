@@ -41,6 +41,16 @@ import Testing
         return told
     }
 
+    /// Goes on until it is ended; `begun` counts what came.
+    private func watchForEver(_ things: MongoCollection, _ begun: Counter) -> Task<Void, any Error> {
+        Task {
+            try await things.watch([], WatchOptions(maxAwait: .milliseconds(50))) { _ in
+                begun.increment()
+                return true
+            }
+        }
+    }
+
     @Test func eventsComeInOrderAndCanBeResumed() async throws {
         try await TestMongo.withCollection { things in
             try await things.insertOne(["_id": 0])
@@ -73,12 +83,7 @@ import Testing
         try await TestMongo.withClient(MongoClientOptions(poolSize: 1)) { client, things in
             try await things.insertOne(["_id": 0])
             let begun = Counter()
-            let watching = Task {
-                try await things.watch([], WatchOptions(maxAwait: .milliseconds(50))) { _ in
-                    begun.increment()
-                    return true
-                }
-            }
+            let watching = watchForEver(things, begun)
             try await wait { begun.value > 1 }
             #expect(client.poolStatus.busy == 1)
             watching.cancel()
@@ -93,12 +98,7 @@ import Testing
         let things = client.database(database).collection("things")
         try await things.insertOne(["_id": 0])
         let begun = Counter()
-        let watching = Task {
-            try await things.watch([], WatchOptions(maxAwait: .milliseconds(50))) { _ in
-                begun.increment()
-                return true
-            }
-        }
+        let watching = watchForEver(things, begun)
         try await wait { begun.value > 1 }
         await client.close()
         await expectError(.closed) { try await watching.value }

@@ -60,7 +60,7 @@ struct CopyDispatcher: Sendable {
     /// Enters pulls that ended on a slave.
     func completed(_ request: CompletionsRequest) async throws -> CompletionsReply {
         await roster.note(request.name, usage: request.usage)
-        _ = ledger.decide { $0.heard(request.usage, from: request.name) }
+        ledger.decide { $0.heard(request.usage, from: request.name) }
         let arrivals = try await desk.exclusively(on: request.name) { try await self.enter(request) }
         let plans = ledger.decide { planner in
             request.items.map { item in
@@ -190,6 +190,8 @@ struct CopyDispatcher: Sendable {
         let gone = Set(try await giveUp.strike(victims, on: target, minSurplus: bounds, reasons: reasons))
         let haveRoom = jobs.map { $0.plan.victims.allSatisfy(gone.contains) }
         let broken = zip(jobs, haveRoom).filter { !$1 }.map(\.0)
+        // Whatever has changed may take a moment to be seen.
+        for job in broken { failures.note(job.plan.file.file) }
         let leftovers = broken.flatMap(\.plan.victims).filter(gone.contains)
         let plan = EvictionPlan(server: target, victims: leftovers)
         ledger.decide { planner in

@@ -111,7 +111,7 @@ struct RoomKeeper: Sendable {
                         return
                     }
                     await roster.note(server, usage: usage)
-                    ledger.decide { _ = $0.heard(usage, from: server) }
+                    ledger.decide { $0.heard(usage, from: server) }
                 }
             }
         }
@@ -241,11 +241,17 @@ struct RoomKeeper: Sendable {
         if !limited.isEmpty {
             advice += ". The disk is full on \(limited.map(\.name.rawValue).joined(separator: ", "))"
         }
+        let returning = await roster.unreconciled
+        if !returning.isEmpty {
+            advice =
+                "Try again in a moment: what \(returning.map(\.rawValue).joined(separator: ", ")) has is being compared, and "
+                + "until then no other copy is given up for it. If that does not help: \(advice)"
+        }
         return BrimError(
             .full,
             "the swarm is full: \(ByteCount.format(size)) on \(shortage.copies) servers need "
                 + "\(ByteCount.format(shortage.missing)) more (\(shortage.missing) bytes), and no copy above the floor of "
                 + "\(settings.floor) is left to give up",
-            advice: advice)
+            advice: advice, retryable: !returning.isEmpty)
     }
 }

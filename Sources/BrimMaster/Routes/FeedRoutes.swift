@@ -48,10 +48,7 @@ struct FeedRoutes: Sendable {
 
     @Sendable private func snapshot(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         try context.requireAdmin()
-        let limit = try request.queryInt("limit") ?? Limits.pageEntries
-        guard (1...Limits.pageEntries).contains(limit) else {
-            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
-        }
+        let limit = try request.pageLimit()
         let after = try request.queryInt("after").map { FileID(Int64($0)) }
         return try await feed.page {
             let position = try await core.store.changePosition()

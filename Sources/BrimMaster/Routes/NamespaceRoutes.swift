@@ -5,9 +5,6 @@ import Hummingbird
 
 /// Everything about names that is answered in JSON.
 struct NamespaceRoutes: Sendable {
-    /// Files in one request for many.
-    static let batch = 256
-
     let core: MasterCore
     private var namespace: NamespaceService { core.namespace }
     private var reads: ReadDesk { core.reads }
@@ -46,10 +43,7 @@ struct NamespaceRoutes: Sendable {
 
     @Sendable private func list(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try readable(request, context, "/v1/list")
-        let limit = try request.queryInt("limit") ?? Limits.pageEntries
-        guard (1...Limits.pageEntries).contains(limit) else {
-            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
-        }
+        let limit = try request.pageLimit()
         let after = try request.query("after").map { try EntryName($0) }
         return try jsonResponse(try await namespace.list(path, after: after, limit: limit))
     }
@@ -99,13 +93,6 @@ struct NamespaceRoutes: Sendable {
             items.append(try await reads.item(path, version: body.version, readerHost: context.remoteHost))
         }
         return try jsonResponse(ReadsReply(reads: items))
-    }
-
-    private func checkBatch(_ count: Int) throws {
-        guard count <= Self.batch else {
-            throw BrimError(
-                .tooLarge, "\(count) files in one request", advice: "Ask for at most \(Self.batch) at a time")
-        }
     }
 }
 

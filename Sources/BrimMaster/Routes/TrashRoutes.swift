@@ -21,7 +21,7 @@ struct TrashRoutes: Sendable {
         try context.requireRead(path)
         let before = try request.queryInt("before").map(Int64.init)
         return try jsonResponse(
-            try await core.namespace.versions(path, before: before, limit: try limit(of: request)))
+            try await core.namespace.versions(path, before: before, limit: try request.pageLimit()))
     }
 
     @Sendable private func trash(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
@@ -29,15 +29,7 @@ struct TrashRoutes: Sendable {
         try context.requireRead(path)
         let after = try request.query("after").map { try TrashPosition(cursor: $0) }
         return try jsonResponse(
-            try await core.namespace.trash(path, after: after, limit: try limit(of: request)))
-    }
-
-    private func limit(of request: Request) throws -> Int {
-        let limit = try request.queryInt("limit") ?? Limits.pageEntries
-        guard (1...Limits.pageEntries).contains(limit) else {
-            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
-        }
-        return limit
+            try await core.namespace.trash(path, after: after, limit: try request.pageLimit()))
     }
 
     @Sendable private func undelete(_ request: Request, _ context: BrimRequestContext) async throws -> Response {

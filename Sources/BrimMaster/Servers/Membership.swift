@@ -93,7 +93,7 @@ actor Membership {
         let isReadable = request.fault?.isReadable ?? true
         if isReadable { try await judge.heard(request.name, at: arrival) }
         // The planner learns of one server here; of all, load and quotas too, with each reading of the documents.
-        ledger.decide { _ = $0.heard(request.usage, from: request.name) }
+        ledger.decide { $0.heard(request.usage, from: request.name) }
         let record = await roster.record(request.name) ?? known
         return HeartbeatReply(
             state: record.state, quota: record.quota, report: isReadable ? await wantsReport(record) : false,

@@ -85,7 +85,7 @@ actor OrderDesk {
         let batch = OrderBatch(term: term, orders: orders, leader: leader)
         let reply = try await slaves.order(peer, batch, deadline: deadline)
         await roster.note(server, usage: reply.usage)
-        _ = ledger.decide { $0.heard(reply.usage, from: server) }
+        ledger.decide { $0.heard(reply.usage, from: server) }
         return Receipt(
             sequences: orders.map(\.sequence),
             refused: Dictionary(reply.refused.map { ($0.sequence, $0.error) }) { first, _ in first },

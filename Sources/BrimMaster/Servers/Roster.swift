@@ -86,6 +86,7 @@ actor Roster {
     func note(_ name: ServerName, usage: ServerUsage) {
         guard let member = members[name], Self.isNewer(usage, than: member.record.usage) else { return }
         members[name]?.record.usage = usage
+        if member.isReconciled != isReconciled(name) { share() }
     }
 
     func note(_ name: ServerName, usage: ServerUsage, load: ServerLoad, at: Timestamp, masterHost: String?) {
@@ -116,7 +117,10 @@ actor Roster {
     }
 
     /// `boot` is the start of its slave whose complete report was taken in; nil makes the last one void.
-    func setReconciled(_ name: ServerName, boot: String?) { members[name]?.reconciledBoot = boot }
+    func setReconciled(_ name: ServerName, boot: String?) {
+        members[name]?.reconciledBoot = boot
+        share()
+    }
     func isReconciled(_ name: ServerName) -> Bool { members[name]?.isReconciled ?? false }
 
     func doubt(_ name: ServerName) { doubtful.insert(name) }
@@ -127,6 +131,9 @@ actor Roster {
 
     /// Those that take new blobs: up, not draining, with a disk that is well.
     var receiving: [ServerRecord] { members.values.filter(\.isReceiving).map(\.record).sorted { $0.name < $1.name } }
+
+    /// Those that take new blobs and were not compared with the metadata since their slaves started.
+    var unreconciled: [ServerName] { members.filter { $1.isReceiving && !$1.isReconciled }.map(\.key).sorted() }
 
     /// Those whose copies can be read, but for one.
     func readable(besides name: ServerName) -> Set<ServerName> {
@@ -159,9 +166,9 @@ actor Roster {
         let snapshots = members.values.map { member in
             let record = member.record
             return ServerSnapshot(
-                name: record.name, zone: record.zone, receives: member.isReceiving, readable: record.state != .down,
-                counted: record.isCounted, quota: record.quota, brim: headroom.brim(ofQuota: record.quota),
-                usage: record.usage, load: record.load)
+                name: record.name, zone: record.zone, receives: member.isReceiving,
+                reconciled: member.isReconciled, readable: record.state != .down, counted: record.isCounted,
+                quota: record.quota, brim: headroom.brim(ofQuota: record.quota), usage: record.usage, load: record.load)
         }
         ledger.decide { $0.update(servers: snapshots) }
     }

@@ -7,9 +7,6 @@ import Hummingbird
 ///
 /// `Cache-Control: no-cache` asks for what only a master can give, and is refused.
 struct ReplicaRoutes: Sendable {
-    /// Files in one request for many, as on a master.
-    private static let batch = 256
-
     let node: SlaveNode
     let replica: NamespaceReplica
     private var namespace: ReplicaNamespace { ReplicaNamespace(node: node, replica: replica) }
@@ -51,10 +48,7 @@ struct ReplicaRoutes: Sendable {
 
     @Sendable private func list(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let path = try readable(request, context, "/v1/list")
-        let limit = try request.queryInt("limit") ?? Limits.pageEntries
-        guard (1...Limits.pageEntries).contains(limit) else {
-            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
-        }
+        let limit = try request.pageLimit()
         let after = try request.query("after").map { try EntryName($0) }
         return try jsonResponse(try await namespace.list(path, after: after, limit: limit))
     }
@@ -97,11 +91,7 @@ struct ReplicaRoutes: Sendable {
 
     @Sendable private func planReads(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         let body = try await request.decodeJSON(ReadsRequest.self)
-        guard body.paths.count <= Self.batch else {
-            throw BrimError(
-                .tooLarge, "\(body.paths.count) files in one request", advice: "Ask for at most \(Self.batch) at a time"
-            )
-        }
+        try checkBatch(body.paths.count)
         for path in body.paths { try context.requireRead(path) }
         if context.caller == nil { try context.requireRead(.root) }
         try request.requireNoMaster()

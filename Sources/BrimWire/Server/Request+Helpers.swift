@@ -66,6 +66,15 @@ extension Request {
         return value
     }
 
+    /// How many entries a page shall have, by the query's `limit`; as many as it may when that is not there. Throws `.invalid`.
+    public func pageLimit() throws -> Int {
+        let limit = try queryInt("limit") ?? Limits.pageEntries
+        guard (1...Limits.pageEntries).contains(limit) else {
+            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) entries")
+        }
+        return limit
+    }
+
     /// A truth value of the query: `true`, `1` or no value, `false` or `0`; nil when it is not there. Throws `.invalid`.
     public func queryBool(_ name: String) throws -> Bool? {
         guard let text = try query(name) else { return nil }
@@ -75,6 +84,14 @@ extension Request {
         default:
             throw BrimError(.invalid, "the parameter '\(name)' is '\(text.prefix(64))', neither true nor false")
         }
+    }
+}
+
+/// Throws `.tooLarge` for more files than one request may name.
+public func checkBatch(_ count: Int) throws {
+    guard count <= Limits.requestFiles else {
+        throw BrimError(
+            .tooLarge, "\(count) files in one request", advice: "Ask for at most \(Limits.requestFiles) at a time")
     }
 }
 
