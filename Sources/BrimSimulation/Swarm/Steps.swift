@@ -243,18 +243,24 @@ extension World {
     /// Damages a copy, as long as the file keeps a good one whatever else was damaged: only losing fewer than W copies may
     /// be survived.
     private func rot() {
-        guard let server = one(of: servers), let blob = one(of: server.disk.state.value.blobs.keys.sorted()),
-            database.state.value.live.contains(blob), let found = server.disk.state.value.blobs[blob]
-        else { return }
-        let good = members.filter { $0.disk.holds(blob, found.checksum) }.map(\.name)
-        let bad = damaged.value[blob] ?? []
-        guard good.contains(server.name), bad.isEmpty, good.count >= 2, settings.writeCopies >= 2,
-            settings.copies >= 2, settings.floor >= 0
-        else { return }
+        guard settings.writeCopies >= 2, settings.copies >= 2, settings.floor >= 0 else { return }
+        let candidates = servers.flatMap { server in
+            server.disk.state.value.blobs.keys.sorted().filter { mayRot($0, on: server) }.map { (server, $0) }
+        }
+        guard let (server, blob) = one(of: candidates), let found = server.disk.state.value.blobs[blob] else { return }
         damaged.value[blob] = [server.name]
         server.disk.state.value.blobs[blob]?.checksum = Checksum(crc32c: ~found.checksum.crc32c)
         note(server.name.rawValue, "rots", 0, "\(blob)")
         count(.rotten)
+    }
+
+    /// Whether it is one of several good copies of a file, of which none is damaged.
+    private func mayRot(_ blob: BlobID, on server: Machine) -> Bool {
+        guard let found = server.disk.state.value.blobs[blob], database.state.value.live.contains(blob),
+            (damaged.value[blob] ?? []).isEmpty
+        else { return false }
+        let good = members.filter { $0.disk.holds(blob, found.checksum) }.map(\.name)
+        return good.contains(server.name) && good.count >= 2
     }
 }
 
