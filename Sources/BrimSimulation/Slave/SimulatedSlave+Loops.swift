@@ -34,7 +34,7 @@ extension SimulatedSlave {
         let kept = disk.state.value
         let request = JoinRequest(
             name: name, id: kept.id, swarm: kept.swarm, address: "\(name):4243", zone: machine.zone, version: "1",
-            quota: quotaAsked, usage: quota.usage())
+            quota: quotaAsked, usage: usage)
         let reply = try await master { try await $0.join(request, masterHost: "master:4242") }
         let asked = quotaAsked
         try await durably {
@@ -52,7 +52,7 @@ extension SimulatedSlave {
     private func beat(_ pace: inout Duration) async throws {
         let before = inForce.value
         let request = HeartbeatRequest(
-            name: name, id: disk.state.value.id, usage: quota.usage(),
+            name: name, id: disk.state.value.id, usage: usage,
             load: ServerLoad(cpu: world.chance(0.02) ? 0.99 : 0, transfers: state.value.active),
             fault: state.value.fault)
         let reply = try await master(deadline: .seconds(5)) {
@@ -192,7 +192,7 @@ extension SimulatedSlave {
             while let first = state.value.completions.first, !Task.isCancelled {
                 let items = state.value.completions.filter { $0.term == first.term }.map(\.item)
                 let request = CompletionsRequest(
-                    name: name, id: disk.state.value.id, term: first.term, items: items, usage: quota.usage())
+                    name: name, id: disk.state.value.id, term: first.term, items: items, usage: usage)
                 do {
                     let reply = try await master { try await $0.completions(request) }
                     world.note(process.name, "completed", first.term, "\(items.map(\.sequence)) \(reply)")

@@ -21,7 +21,7 @@ extension SimulatedSlave {
             let refused = batch.orders.compactMap { order in
                 state.value.book.refusal(order.sequence).map { OrderReply.Refusal(sequence: order.sequence, error: $0) }
             }
-            return OrderReply(refused: refused, usage: quota.usage())
+            return OrderReply(refused: refused, usage: usage)
         }
     }
 

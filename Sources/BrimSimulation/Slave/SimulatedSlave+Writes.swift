@@ -51,7 +51,6 @@ extension SimulatedSlave {
             throw error
         }
         do {
-            let usage = quota.usage()
             return [TargetUsage(server: name, usage: usage)] + (try await following)
         } catch {
             if !isKnown { try await removePending([grant.blob]) }

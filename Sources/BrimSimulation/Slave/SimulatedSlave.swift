@@ -68,6 +68,13 @@ final class SimulatedSlave: Sendable {
     let receiving = KeyedLock<BlobID>()
 
     var name: ServerName { machine.name }
+
+    /// What it says of its use.
+    var usage: ServerUsage {
+        var usage = quota.usage()
+        if world.flaw == .quotaIgnored { (usage.used, usage.reserved) = (0, 0) }
+        return usage
+    }
     var disk: SimulatedDisk { machine.disk }
 
     /// Compares the catalog with the blobs that are there, as every start does.

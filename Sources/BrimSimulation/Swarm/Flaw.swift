@@ -12,7 +12,7 @@ public enum Flaw: String, Sendable, CaseIterable {
     case recountForgotten
     /// Nothing is given up for files with fewer copies.
     case neverExchanges
-    /// A slave grants more than its quota.
+    /// A slave grants more than its quota, and does not say what it uses.
     case quotaIgnored
     /// What slaves say they have lost is not entered.
     case lossesIgnored

@@ -118,12 +118,12 @@ struct SimulatedSlaveLink: SlaveLink {
     func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage {
         try await world.call(slave.server, from: process, deadline: .seconds(10)) { slave in
             try await slave.apply(quota: quota)
-            return slave.quota.usage()
+            return slave.usage
         }
     }
 
     func usage(_ slave: Peer) async throws -> ServerUsage {
-        try await world.call(slave.server, from: process, deadline: .seconds(2)) { $0.quota.usage() }
+        try await world.call(slave.server, from: process, deadline: .seconds(2)) { $0.usage }
     }
 }
 
