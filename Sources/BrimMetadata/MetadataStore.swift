@@ -339,7 +339,7 @@ public struct ServerView: Sendable, Hashable {
     public var readable: Set<ServerName>
     /// Servers that answer and take copies: up and not draining.
     public var up: Set<ServerName>
-    /// Servers that no file may name as a holder any more: being forgotten, or forgotten lately. Every update drops them.
+    /// Servers that become no holders any more: being forgotten, or forgotten lately.
     public var forgotten: Set<ServerName>
     public init(
         epoch: Int64, counted: Set<ServerName>, readable: Set<ServerName>, up: Set<ServerName>,

@@ -142,7 +142,7 @@ extension MongoMetadataStore {
         for changes in changes.chunks(of: Self.chunk) {
             // One command for each server: to build and to read a condition and a pipeline for each file takes longer
             // than the update. A blob is never of two files, so that the two lists match in pairs.
-            for server in changes.map(\.server).withoutRepeats {
+            for server in view.remembered(changes.map(\.server).withoutRepeats) {
                 let changes = changes.filter { $0.server == server }
                 _ = try await collections.files.updateMany(
                     [

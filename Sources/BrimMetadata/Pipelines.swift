@@ -6,19 +6,12 @@ import MongoDriver
 enum Pipelines {
     // MARK: Updates
 
-    /// The last stages of every update of `replicas`, `n` or the sets of servers: k, readable and surplus follow. Servers
-    /// that are forgotten are holders no more, however late somebody names them.
+    /// The last stages of every update of `replicas`, `n` or the sets of servers: k, readable and surplus follow.
     static func counting(_ view: ServerView) -> [BSONDocument] {
         func holders(_ servers: Set<ServerName>) -> BSONValue {
             ["$size": ["$setIntersection": ["$replicas", .literal(.servers(servers.sorted()))]]]
         }
-        let remembered: BSONDocument = [
-            "$filter": [
-                "input": "$replicas",
-                "cond": ["$not": [["$in": ["$$this", .literal(.servers(view.forgotten.sorted()))]]]],
-            ]
-        ]
-        return (view.forgotten.isEmpty ? [] : [["$set": ["replicas": .document(remembered)]]]) + [
+        return [
             ["$set": ["k": holders(view.counted), "readable": ["$gt": [holders(view.readable), 0]]]],
             ["$set": ["surplus": ["$subtract": ["$k", "$n"]]]],
         ]

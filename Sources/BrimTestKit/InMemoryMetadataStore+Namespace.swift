@@ -107,7 +107,7 @@ extension InMemoryMetadataStore {
         entry.content = FileContent(
             version: (former?.version ?? 0) + 1, blob: write.blob, size: write.size, checksum: write.checksum,
             n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
-        ).with(replicas: write.replicas.withoutRepeats, view: view)
+        ).with(replicas: view.remembered(write.replicas.withoutRepeats), view: view)
         guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
         let record = Record(entry: entry, request: write.request, former: overwritten?.former ?? [])
         if existing == nil {

@@ -68,15 +68,20 @@ extension InMemoryMetadataStore {
 
     public func addReplicas(_ changes: [ReplicaChange], view: ServerView) -> [Bool] {
         for change in changes {
-            guard let content = content(change), !content.replicas.contains(change.server) else { continue }
+            guard let content = content(change), isNew(change, for: content, view) else { continue }
             records[change.file]?.entry.content = content.with(replicas: content.replicas + [change.server], view: view)
         }
         return changes.map { content($0)?.replicas.contains($0.server) ?? false }
     }
 
+    /// Whether it makes a server a holder that is none.
+    private func isNew(_ change: ReplicaChange, for content: FileContent, _ view: ServerView) -> Bool {
+        !content.replicas.contains(change.server) && !view.forgotten.contains(change.server)
+    }
+
     public func adopt(_ changes: [ReplicaChange], view: ServerView) -> [Bool] {
         for change in changes {
-            guard let content = anyContent(change), !content.replicas.contains(change.server) else { continue }
+            guard let content = anyContent(change), isNew(change, for: content, view) else { continue }
             set(change.file, content.with(replicas: content.replicas + [change.server], view: view))
         }
         return changes.map { anyContent($0)?.replicas.contains($0.server) ?? false }

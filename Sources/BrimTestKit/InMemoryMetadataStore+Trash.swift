@@ -94,7 +94,6 @@ extension InMemoryMetadataStore {
         var count = 0
         for record in waiting.prefix(limit) {
             for var version in record.former {
-                // A server that is forgotten is taken off the document, which is buried when none is left.
                 let counted = version.content.with(view: view)
                 (version.content.k, version.content.readable) = (counted.k, counted.readable)
                 olds[takeID()] = Old(of: record.entry.id, version: version)

@@ -148,9 +148,15 @@ extension MetadataConformance {
             }
             try expectEqual(try await f.owner(other.blob)?.kind, .former, "it has nothing to do with that server")
         },
-        MetadataConformance("whoever names a forgotten server, no file does") { f in
+        MetadataConformance("a forgotten server becomes no holder, and is one no longer only when it is taken off") { f in
             let file = try await f.file("f", on: [f.alpha, f.bravo])
+            // Written by whoever did not know yet.
+            let late = try await f.file("late", on: [f.charlie])
             f.view.forgotten = [f.charlie, f.delta]
+            try await f.join(f.charlie)
+            try await f.recountAll()
+            _ = try await f.store.update(late.id, EntryChange(n: 2), view: f.view)
+            try expectEqual(try await f.content(late).replicas, [f.charlie], "nobody else has it")
             try expectEqual(
                 try await f.store.addReplicas([f.change(file, f.charlie), f.change(file, f.bravo)], view: f.view),
                 [false, true])
@@ -161,7 +167,7 @@ extension MetadataConformance {
             try expectEqual(overwritten.content?.replicas, [f.alpha])
             try expectEqual(try await f.content(overwritten).replicas, [f.alpha])
             try await expectError(.conflict) { _ = try await f.commit(f.write("h", on: [f.charlie, f.delta])) }
-            try expectEqual(try await f.names(), ["f", "g"])
+            try expectEqual(try await f.names(), ["f", "g", "late"])
         },
         MetadataConformance("copies on a server, page by page") { f in
             var files: [Entry] = []

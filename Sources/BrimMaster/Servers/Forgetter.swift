@@ -87,7 +87,7 @@ actor Forgetter: BackgroundLoop {
         guard let record = await roster.record(name), let mark = record.forget else { return }
         ledger.decide { _ = $0.lost(name) }
         try await drop(name, sparesLast: !mark.losesData)
-        // From here on no update leaves its name in a file. Commits that count with an older view may still enter it.
+        // From here on it becomes a holder of no file. Commits that count with an older view may still enter it.
         await publisher.strike(name, id: record.id)
         try await publisher.publish()
         try await clock.sleep(for: ViewKeeper.maxAge)

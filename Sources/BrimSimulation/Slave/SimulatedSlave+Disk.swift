@@ -37,11 +37,15 @@ extension SimulatedSlave {
         throw BrimError(.io, "the disk of this server is failing: \(fault.reason)")
     }
 
-    /// Marks blobs as confirmed; answers those that are not here.
-    func confirm(_ blobs: [BlobID], file: FileID? = nil) async throws -> [BlobID] {
+    /// Marks blobs as confirmed; answers those that are not here. Those of which something else `isOpen` then stay as
+    /// they are.
+    func confirm(
+        _ blobs: [BlobID], file: FileID? = nil, unless isOpen: @escaping @Sendable (BlobID) -> Bool = { _ in false }
+    ) async throws -> [BlobID] {
         guard !blobs.isEmpty else { return [] }
         return try await durably { disk in
             blobs.filter { blob in
+                if isOpen(blob) { return false }
                 guard disk.rows[blob] != nil else { return true }
                 disk.rows[blob]?.isConfirmed = true
                 if let file { disk.rows[blob]?.file = file }

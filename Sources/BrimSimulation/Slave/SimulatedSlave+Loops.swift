@@ -196,7 +196,15 @@ extension SimulatedSlave {
                 do {
                     let reply = try await master { try await $0.completions(request) }
                     world.note(process.name, "completed", first.term, "\(items.map(\.sequence)) \(reply)")
-                    lost(try await confirm(reply.keep))
+                    // What has been given up and pulled again since is another copy, of which another answer tells.
+                    let asked = Set(items.map(\.sequence))
+                    let missing = try await confirm(reply.keep) { [self] blob in
+                        receiving.isHeld(blob)
+                            || state.value.completions.contains {
+                                $0.item.blob == blob && !($0.term == first.term && asked.contains($0.item.sequence))
+                            }
+                    }
+                    lost(missing)
                     try await removePending(reply.discard)
                 } catch let error as BrimError where !error.isUndecided {
                     // Nobody wants to hear it: what arrived is pending, and will be asked about as such.

@@ -39,8 +39,12 @@ final class Catalog: Sendable {
         }
     }
 
-    /// Marks blobs as confirmed, with what metadata says of them where it is told. Answers those that are not here.
-    func confirm(_ items: [(blob: BlobID, label: BlobLabel?)]) async throws -> [BlobID] {
+    /// Marks blobs as confirmed, with what metadata says of them where it is told. Answers those that are not here. Those
+    /// of which something else `isOpen` at that moment stay as they are.
+    func confirm(
+        _ items: [(blob: BlobID, label: BlobLabel?)],
+        unless isOpen: @escaping @Sendable (BlobID) -> Bool = { _ in false }
+    ) async throws -> [BlobID] {
         guard !items.isEmpty else { return [] }
         return try await committer.commit { database in
             let confirm = try database.cachedStatement(sql: "UPDATE blobs SET state = 1 WHERE blob = ?")
@@ -50,7 +54,7 @@ final class Catalog: Sendable {
                     WHERE blob = ? AND rev <= ?
                     """)
             var missing: [BlobID] = []
-            for (blob, label) in items {
+            for (blob, label) in items where !isOpen(blob) {
                 try confirm.execute(arguments: [Data(blob.bytes)])
                 if database.changesCount == 0 {
                     missing.append(blob)

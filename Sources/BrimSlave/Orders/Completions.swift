@@ -57,7 +57,7 @@ final class Completions: BackgroundLoop {
             do {
                 let reply = try await node.masters.call(
                     "completions", request, first: key.leader, as: CompletionsReply.self)
-                try await settle(reply)
+                try await settle(reply, to: batch)
             } catch let error as BrimError where !error.isUndecided {
                 // Nobody wants to hear it: what arrived is pending, and will be asked about as such.
                 node.logger.debug("completions refused", metadata: ["error": "\(error)"])
@@ -67,8 +67,12 @@ final class Completions: BackgroundLoop {
         }
     }
 
-    private func settle(_ reply: CompletionsReply) async throws {
-        let missing = try await node.catalog.confirm(reply.keep.map { ($0, nil) })
+    /// What has been given up and pulled again since is another copy, of which another answer tells.
+    private func settle(_ reply: CompletionsReply, to batch: [CompletionsRequest.Item]) async throws {
+        let told = Dictionary(grouping: batch, by: \.blob).mapValues(\.count)
+        let missing = try await node.catalog.confirm(reply.keep.map { ($0, nil) }) { [self] blob in
+            node.receiving.isHeld(blob) || state.withLock { $0.blobs[blob] ?? 0 } > told[blob] ?? 0
+        }
         node.outbox.lost(missing)
         try await node.removePending(reply.discard)
     }
