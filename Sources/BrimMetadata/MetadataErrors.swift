@@ -9,7 +9,8 @@ extension BrimError {
             switch error.kind {
             case .unavailable, .notPrimary, .closed, .overloaded, .writeConcern, .cursorLost, .snapshotLost,
                 .cancelled:
-                BrimError(.unavailable, message, retryable: error.kind != .closed && error.kind != .cancelled)
+                // Cancelled are requests of which a master that has lost touch with its database lets go, too.
+                BrimError(.unavailable, message, retryable: error.kind != .closed)
             case .timeout: BrimError(.timeout, message)
             case .duplicateKey, .writeConflict: BrimError(.conflict, message)
             case .unauthorized: BrimError(.denied, message)

@@ -148,7 +148,7 @@ extension MetadataConformance {
             }
             try expectEqual(try await f.owner(other.blob)?.kind, .former, "it has nothing to do with that server")
         },
-        MetadataConformance("a forgotten server becomes no holder, and is one no longer only when it is taken off") { f in
+        MetadataConformance("a forgotten server becomes no holder, and stays one until it is taken off") { f in
             let file = try await f.file("f", on: [f.alpha, f.bravo])
             // Written by whoever did not know yet.
             let late = try await f.file("late", on: [f.charlie])

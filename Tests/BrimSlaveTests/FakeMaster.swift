@@ -33,6 +33,8 @@ final class FakeMaster: Sendable {
         var joinError: BrimError?
         var confirmPending = true
         var discard = false
+        /// Before completions are answered, with what is decided already.
+        var beforeCompletion: (@Sendable (CompletionsRequest.Item) async throws -> Void)?
         var makeRoom: (@Sendable (RoomRequest) async throws -> Void)?
         var check: [BlobID] = []
     }
@@ -117,11 +119,14 @@ final class FakeMaster: Sendable {
             return Empty()
         }
         route("completions", CompletionsRequest.self) { request in
-            box.withLock { state in
+            let (reply, wait) = box.withLock { state in
                 state.completions += request.items
                 let blobs = request.items.filter { $0.error == nil }.map(\.blob)
-                return CompletionsReply(keep: state.discard ? [] : blobs, discard: state.discard ? blobs : [])
+                let reply = CompletionsReply(keep: state.discard ? [] : blobs, discard: state.discard ? blobs : [])
+                return (reply, state.beforeCompletion)
             }
+            if let wait { for item in request.items { try await wait(item) } }
+            return reply
         }
         route("room", RoomRequest.self) { request in
             let make = box.withLock { state in

@@ -85,6 +85,36 @@ extension SwarmTests {
         }
     }
 
+    /// What is kept was given up since, and pulled again for nothing.
+    @Test func anAnswerThatComesLateSaysNothingOfALaterCopy() async throws {
+        try await TestSwarm.with(quotas: [1_000_000, 1_000_000]) { (swarm: TestSwarm) async throws in
+            let url = try await swarm.master.url
+            let blob = BlobIDs.shared.next()
+            #expect(try await swarm.put(blob, bytes(1000), to: [0]).status == 201)
+            let pull = try swarm.pull(blob, bytes(1000), from: [0])
+            func order(_ sequence: Int64, evict: [BlobID] = [], pull: Order.Pull? = nil) async throws {
+                let orders = [Order(sequence: sequence, evict: evict, pull: pull)]
+                let reply = try await swarm.order(1, OrderBatch(term: 1, orders: orders, leader: url))
+                #expect(reply.refused.isEmpty)
+            }
+            let late = Latch<Void>()
+            swarm.master.set { $0.beforeCompletion = { if $0.sequence == 1 { try await late.get() } } }
+            try await order(1, pull: pull)
+            try await eventually("told") { swarm.master.state.completions.map(\.sequence) == [1] }
+            try await order(2, evict: [blob])
+            #expect(!swarm.slaves[1].holds(blob))
+            try await order(3, pull: pull)
+            try await eventually("there again") { try await swarm.row(blob, on: 1) != nil }
+            swarm.master.set { $0.discard = true }
+            late.set(.success(()))
+            try await eventually("discarded") {
+                let used = try await swarm.slaves[1].service.usage.used
+                return swarm.master.state.completions.map(\.sequence) == [1, 3] && used == 0
+            }
+            #expect(!swarm.slaves[1].holds(blob))
+        }
+    }
+
     @Test("A damaged byte is never served: the blob is set aside and reported")
     func damage() async throws {
         try await TestSwarm.with(quotas: [10_000_000, 10_000_000]) { (swarm: TestSwarm) async throws in
