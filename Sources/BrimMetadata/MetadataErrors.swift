@@ -31,7 +31,7 @@ func translatingErrors<T>(
     } catch let error as MongoError {
         throw BrimError(error, while: action)
     } catch is CancellationError {
-        throw BrimError(.unavailable, "\(action): cancelled", retryable: false)
+        throw BrimError(.unavailable, "\(action): cancelled")
     } catch {
         throw BrimError(.internal, "\(action): \(error)")
     }
