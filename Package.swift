@@ -97,7 +97,7 @@ let package = Package(
             dependencies: [
                 "BrimModel", "BrimMetadata", "BrimClient", "BrimWire", "ChildProcesses", "MongoDriver", "BrimPlacement",
                 logging,
-            ],
+            ] + nio,
             swiftSettings: strict),
         .target(
             name: "BrimSimulation",

@@ -146,6 +146,7 @@ cmongo_pool *cmongo_pool_new(const char *uri_string, const cmongo_pool_options *
     set_timeout(uri, MONGOC_URI_CONNECTTIMEOUTMS, options->connect_timeout_ms);
     set_timeout(uri, MONGOC_URI_SOCKETTIMEOUTMS, options->socket_timeout_ms);
     set_timeout(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, options->wait_queue_timeout_ms);
+    set_timeout(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, options->heartbeat_ms);
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, true);
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true);
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, (int32_t) options->size);

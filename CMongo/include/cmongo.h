@@ -53,9 +53,10 @@ typedef struct {
     int32_t connect_timeout_ms;
     int32_t socket_timeout_ms;
     int32_t wait_queue_timeout_ms;
+    int32_t heartbeat_ms;
 } cmongo_pool_options;
 
-/// Null, with the reason in `reply`, if the URI is not valid. A timeout that the URI names is kept, the others are set
+/// Null, with the reason in `reply`, if the URI is not valid. A time that the URI names is kept, the others are set
 /// from `options`, as is the application name in any case; retryable reads and writes are always on. Does not connect.
 cmongo_pool *cmongo_pool_new(const char *uri, const cmongo_pool_options *options, cmongo_reply *reply);
 /// Every client must be back.

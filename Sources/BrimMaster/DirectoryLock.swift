@@ -7,8 +7,8 @@ import Foundation
     import Musl
 #endif
 
-/// Holds a master's data directory, so that no second master starts on it and takes the first one's mongod away. The
-/// system lets go of it when this process ends, however it ends.
+/// Holds the data directory of a master, or of a member of a replica set, so that nobody else starts on it and takes its
+/// mongod away. The system lets go of it when this process ends, however it ends.
 final class DirectoryLock: Sendable {
     private let descriptor: Int32
 
@@ -30,7 +30,7 @@ final class DirectoryLock: Sendable {
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw BrimError(
-                .conflict, "the data directory \(directory.path) is in use by another master",
+                .conflict, "the data directory \(directory.path) is in use by another master or mongod of a swarm",
                 advice: "Stop that one, or choose another directory with --data", retryable: false)
         }
     }

@@ -16,6 +16,8 @@ public struct MasterConfiguration: Sendable {
     public var fallbackPorts: Bool
     /// URI of a MongoDB replica set (version 5 or newer); nil: a mongod of its own, below `dataDirectory`.
     public var mongodb: String?
+    /// How long MongoDB may refuse the user in the URI at the start, since it does not know of it yet.
+    public var mongodbUserPatience: Duration
     /// The database's name.
     public var database: String
     /// Used only with a mongod of its own.
@@ -31,9 +33,9 @@ public struct MasterConfiguration: Sendable {
 
     public init(
         listen: HostPort, advertise: HostPort? = nil, lease: Duration = .seconds(5), version: String = "dev",
-        fallbackPorts: Bool = false, mongodb: String? = nil, database: String = "brim",
-        dataDirectory: URL, mongodPath: String? = nil, settings: SwarmSettings = SwarmSettings(),
-        given: Set<SwarmSetting>? = nil, keys: SwarmKeys
+        fallbackPorts: Bool = false, mongodb: String? = nil, mongodbUserPatience: Duration = .zero,
+        database: String = "brim", dataDirectory: URL, mongodPath: String? = nil,
+        settings: SwarmSettings = SwarmSettings(), given: Set<SwarmSetting>? = nil, keys: SwarmKeys
     ) {
         self.listen = listen
         self.advertise = advertise
@@ -41,6 +43,7 @@ public struct MasterConfiguration: Sendable {
         self.version = version
         self.fallbackPorts = fallbackPorts
         self.mongodb = mongodb
+        self.mongodbUserPatience = mongodbUserPatience
         self.database = database
         self.dataDirectory = dataDirectory
         self.mongodPath = mongodPath

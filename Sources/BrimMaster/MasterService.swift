@@ -46,7 +46,7 @@ public final class MasterService: Service {
             executable: try MongodLocator.locate(explicit: configuration.mongodPath),
             directory: configuration.dataDirectory.appendingPathComponent("mongodb"), logger: logger)
         do {
-            guard let uri = try await unlessStopped({ try await supervisor.start() }) else {
+            guard let uri = try await unlessStopped(logger, { try await supervisor.start() }) else {
                 return await supervisor.stop()
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -73,8 +73,8 @@ public final class MasterService: Service {
             uri: mongodb, database: configuration.database, logger: logger)
         let peers = PeerClient(logger: logger)
         do {
-            let master = try await unlessStopped { [configuration, logger] in
-                try await Self.onceDatabaseAnswers(logger) {
+            let master = try await unlessStopped(logger) { [configuration, logger] in
+                try await Self.onceDatabaseAnswers(logger, user: configuration.mongodbUserPatience) {
                     try await Master(
                         configuration: configuration, holder: holder, store: store, peers: peers, logger: logger)
                 }
@@ -89,35 +89,25 @@ public final class MasterService: Service {
         await store.close()
     }
 
-    /// Begins, and again until MongoDB is there: machines that start together come up in any order.
+    /// Begins, and again until MongoDB is there: machines that start together come up in any order. `user`: how long MongoDB
+    /// may refuse user and password, since it has not heard of them yet.
     private static func onceDatabaseAnswers<Value: Sendable>(
-        _ logger: Logger, _ begin: @Sendable () async throws -> Value
+        _ logger: Logger, user patience: Duration, _ begin: @Sendable () async throws -> Value
     ) async throws -> Value {
         var told: ContinuousClock.Instant?
+        let started = ContinuousClock.now
         while true {
             do {
                 return try await begin()
-            } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
-                guard error.retryable else { throw error }
+            } catch let error as BrimError where [.unavailable, .timeout, .denied].contains(error.code) {
+                let mayCome = error.code == .denied ? ContinuousClock.now - started < patience : error.retryable
+                guard mayCome else { throw error }
                 if told.map({ ContinuousClock.now - $0 > .seconds(60) }) ?? true {
                     told = .now
                     logger.warning("waiting for MongoDB", metadata: ["error": "\(error)"])
                 }
                 try await Task.sleep(for: .seconds(1))
             }
-        }
-    }
-
-    /// Does what comes before serving; nil when the master was told to stop meanwhile.
-    private func unlessStopped<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value? {
-        do {
-            return try await cancelWhenGracefulShutdown(body)
-        } catch  where Task.isShuttingDownGracefully {
-            // Whatever went wrong then, it went wrong because it was cut short.
-            logger.debug("stopped while starting", metadata: ["error": "\(error)"])
-            return nil
         }
     }
 }

@@ -11,7 +11,7 @@ extension BrimError {
                 .cancelled:
                 // Cancelled are requests of which a master that has lost touch with its database lets go, too.
                 BrimError(.unavailable, message, retryable: error.kind != .closed)
-            case .timeout: BrimError(.timeout, message)
+            case .timeout: BrimError(error.isCommitUnknown ? .unavailable : .timeout, message)
             case .duplicateKey, .writeConflict: BrimError(.conflict, message)
             case .unauthorized: BrimError(.denied, message)
             case .validationFailed, .invalidArgument, .corruptBSON, .namespaceNotFound, .alreadyExists, .command:

@@ -8,8 +8,11 @@ import Synchronization
 /// Stateless but for a block of reserved ids and guesses at where directories are, so any number of masters may use one database. All writes are acknowledged
 /// by a majority with its journal; so that what was said to be done stays done.
 public final class MongoMetadataStore: MetadataStore {
-    /// A call may keep MongoDB busy for this long.
-    static let timeLimit = Duration.seconds(20)
+    /// A look-up may keep MongoDB busy for this long: less than a client waits for a server that is silent, so that an
+    /// answer that comes late is told from one that never will.
+    static let timeLimit = Duration.seconds(8)
+    /// The same for what goes through many documents.
+    static let scanLimit = Duration.seconds(20)
     /// Ids reserved at a time.
     private static let idBlock = 1024
     /// Another writer may be first this often before an operation gives up with `.conflict`.
@@ -22,6 +25,9 @@ public final class MongoMetadataStore: MetadataStore {
     let collections: Collections
     /// For change streams.
     private let streams: MongoClient
+    /// For what goes through many documents, and waits longer for a server that is silent.
+    private let scans: MongoClient
+    private let scanned: MongoCollection
     /// The files, by clients that streams hold.
     let streamed: MongoCollection
     let directories = DirectoryHints()
@@ -29,19 +35,23 @@ public final class MongoMetadataStore: MetadataStore {
 
     /// One stream that lasts, two that catch up, and looking where the changes are.
     private static let streamClients = 4
+    private static let scanClients = 8
 
-    /// `clock` gives the times that the store itself sets; change streams take clients from `streams`, when there is such.
+    /// `clock` gives the times that the store itself sets; change streams take clients from `streams`, and what goes through
+    /// many documents from `scans`, when there are such.
     public init(
-        client: MongoClient, streams: MongoClient? = nil, database: String = "brim",
+        client: MongoClient, streams: MongoClient? = nil, scans: MongoClient? = nil, database: String = "brim",
         logger: Logger = Logger(label: "brim.metadata"), clock: @escaping @Sendable () -> Timestamp = { .now }
     ) {
         self.client = client
         self.streams = streams ?? client
+        self.scans = scans ?? client
         self.database = client.database(database)
         self.logger = logger
         self.clock = clock
         collections = Collections(self.database)
         streamed = self.streams.database(database).collection(collections.files.name)
+        scanned = self.scans.database(database).collection(collections.files.name)
     }
 
     /// A store with a client of its own; connects at the first call. Throws `.invalid` for a URI that is none.
@@ -52,16 +62,21 @@ public final class MongoMetadataStore: MetadataStore {
             let options = MongoClientOptions(applicationName: applicationName(database))
             return MongoMetadataStore(
                 client: try MongoClient(uri: uri, options: options, logger: logger),
-                streams: try MongoClient(
-                    uri: uri, options: MongoClientOptions(poolSize: streamClients), logger: logger),
+                streams: try MongoClient(uri: uri, options: patient(streamClients), logger: logger),
+                scans: try MongoClient(uri: uri, options: patient(scanClients), logger: logger),
                 database: database, logger: logger)
         } catch {
             throw BrimError(.invalid, "\(error)", advice: "Check the MongoDB URI")
         }
     }
 
+    private static func patient(_ clients: Int) -> MongoClientOptions {
+        MongoClientOptions(poolSize: clients, socketTimeout: scanLimit + .seconds(5))
+    }
+
     public func close() async {
         await streams.close()
+        await scans.close()
         await client.close()
     }
 
@@ -179,8 +194,8 @@ public final class MongoMetadataStore: MetadataStore {
     func aggregate(
         _ pipeline: [BSONDocument], hint: MongoHint? = nil, readConcern: MongoReadConcern? = nil
     ) async throws -> [BSONDocument] {
-        try await collections.files.with(readConcern: readConcern)
-            .aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.timeLimit)).toArray()
+        try await scanned.with(readConcern: readConcern)
+            .aggregate(pipeline, AggregateOptions(hint: hint, maxTime: Self.scanLimit)).toArray()
     }
 }
 

@@ -58,6 +58,27 @@ public let defaultMasterPort = 4242
 /// The port a slave tries first when none is given.
 public let defaultSlavePort = 4243
 
+/// The port of a member of the swarm's own replica set when none is given: MongoDB's usual one.
+public let defaultMongodPort = 27017
+
+/// Parses a list of members of the swarm's own replica set: `:27017` is added where missing, repetitions left out. Throws
+/// `.invalid`, also for an empty list.
+public func mongodMembers(parsing text: String) throws -> [HostPort] {
+    var members: [HostPort] = []
+    for piece in text.split(whereSeparator: { $0 == "," || $0.isWhitespace }) {
+        let member = try HostPort(parsing: String(piece), defaultHost: "", defaultPort: defaultMongodPort)
+        guard !member.host.isEmpty, member.port > 0 else {
+            throw BrimError(.invalid, "'\(piece)' names no host", advice: "Write HOST[:\(defaultMongodPort)][,HOST…]")
+        }
+        if !members.contains(member) { members.append(member) }
+    }
+    guard !members.isEmpty else {
+        throw BrimError(
+            .invalid, "no member of the replica set is named", advice: "Write HOST[:\(defaultMongodPort)][,HOST…]")
+    }
+    return members
+}
+
 /// Parses a list of masters: `http://` and `:4242` are added where missing, trailing slashes dropped, repetitions left
 /// out. Throws `.invalid`, also for an empty list.
 public func masterURLs(parsing text: String) throws -> [String] {

@@ -27,6 +27,23 @@ public enum LocalAddress {
         return (peers + [world]).lazy.compactMap { reaching($0.host, port: $0.port) }.first { !isLoopback($0) }
     }
 
+    /// Whether a name or address is one of this machine: something can be bound to it. Blocks while the name is looked up.
+    public static func isOfThisMachine(_ host: String) -> Bool {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, nil, &hints, &found) == 0 else { return false }
+        defer { freeaddrinfo(found) }
+        var next = found
+        while let info = next?.pointee {
+            let descriptor = socket(info.ai_family, info.ai_socktype, 0)
+            defer { close(descriptor) }
+            if descriptor >= 0, bind(descriptor, info.ai_addr, info.ai_addrlen) == 0 { return true }
+            next = info.ai_next
+        }
+        return false
+    }
+
     /// Whether an address or URL means the machine that it is used on.
     public static func isLoopback(_ text: String) -> Bool {
         let host = text.hasPrefix("http://") ? text.dropFirst(7) : text[...]

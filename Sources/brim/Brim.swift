@@ -38,7 +38,9 @@ struct Brim: AsyncParsableCommand {
                     StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
                     VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self,
                 ]),
-            CommandGroup(name: "Daemons", subcommands: [UpCommand.self, MasterCommand.self, SlaveCommand.self]),
+            CommandGroup(
+                name: "Daemons",
+                subcommands: [UpCommand.self, MasterCommand.self, SlaveCommand.self, MongodCommand.self]),
         ])
 
     static func main() async {

@@ -1,4 +1,5 @@
 import BrimModel
+import BrimWire
 import Foundation
 import Testing
 
@@ -80,5 +81,40 @@ final class TemporaryDirectory {
         try Data("#!/bin/sh\n".utf8).write(to: file)
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
         return file
+    }
+}
+
+@Suite struct MongodMembersTests {
+    private static func members(_ text: String) throws -> MongodMembers {
+        MongodMembers(try mongodMembers(parsing: text), keys: try SwarmKeys(password: "password"))
+    }
+
+    @Test func membersAreParsed() throws {
+        let hosts = try mongodMembers(parsing: "m1, m2:27018,[::1]:5,m1:27017")
+        #expect(hosts.map(\.description) == ["m1:27017", "m2:27018", "[::1]:5"])
+        for wrong in ["", ",", ":27017", "m1:0", "m1:99999", "mongodb://m1"] {
+            #expect(throws: BrimError.self, "\(wrong)") { try mongodMembers(parsing: wrong) }
+        }
+    }
+
+    @Test func aMachineFindsItselfByAddressAndPort() throws {
+        let members = try Self.members("127.0.0.1:1001,127.0.0.1:1002,192.0.2.1:1003")
+        #expect(try members.own(port: 1002) == HostPort(host: "127.0.0.1", port: 1002))
+        // Nobody, an address of another machine, and two names of this one.
+        for (text, port) in [("127.0.0.1:1", 2), ("192.0.2.1:1", 1), ("127.0.0.1:1,localhost:1", 1)] {
+            let error = #expect(throws: BrimError.self) { try Self.members(text).own(port: port) }
+            #expect(error?.code == .invalid && error?.advice?.contains("--advertise") == true)
+        }
+    }
+
+    /// Every member must derive the same, from the password alone; and services are described in logs.
+    @Test func theKeyFollowsFromThePassword() throws {
+        let members = try Self.members("m1,m2")
+        #expect(try members.key == Self.members("m3").key)
+        #expect(members.key.count == 96 && members.key.allSatisfy(\.isHexDigit))
+        #expect(try members.key != MongodMembers(members.hosts, keys: SwarmKeys(password: "other")).key)
+        #expect(!"\(members)".contains(members.password) && !"\(members)".contains(members.key))
+        #expect(members.uri.hasPrefix("mongodb://brim:\(members.password)@m1:27017,m2:27017/?replicaSet=brim"))
+        #expect(members.password != members.key)
     }
 }

@@ -68,6 +68,13 @@ import Testing
         }
     }
 
+    /// A commit that takes too long waits for a majority: the database is not there as it should be.
+    @Test func aCommitInDoubtIsUnavailable() {
+        let cause = MongoError(.timeout, "the cause", code: 50, labels: ["UnknownTransactionCommitResult"])
+        let error = BrimError(cause, while: "doing this")
+        #expect(error.code == .unavailable && error.retryable)
+    }
+
     @Test func otherErrorsAreTranslatedToo() async {
         let own = BrimError(.full, "as it is", advice: "advice")
         #expect(await #expect(throws: BrimError.self) { try await translatingErrors("x") { throw own } } == own)

@@ -3,7 +3,6 @@ import BrimModel
 import BrimTestKit
 import BrimWire
 import Foundation
-import Synchronization
 import Testing
 
 extension ScenarioTests {
@@ -215,82 +214,6 @@ extension ScenarioTests {
             let masters = try BrimJSON.decoder().decode(MastersReply.self, from: answer.body).masters
             let url = masters.first(where: \.leader)?.url
             return swarm.masters.first { swarm.url(of: $0) == url }
-        }
-    }
-}
-
-/// Writers that write new files without end, each as fast as it can.
-private final class WriteLoad: Sendable {
-    private struct State {
-        var contents: [String: Data] = [:]
-        var isOver = false
-    }
-    private let swarm: Swarm
-    private let writers: Int
-    private let state = Mutex(State())
-
-    init(_ swarm: Swarm, writers: Int) {
-        self.swarm = swarm
-        self.writers = writers
-    }
-
-    /// What was acknowledged.
-    var contents: [String: Data] { state.withLock { $0.contents } }
-
-    /// Writes while `body` runs. Throws when a file could not be written for `longest`.
-    func run(longest: Duration, _ body: () async throws -> Void) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for number in 0..<writers {
-                group.addTask {
-                    do {
-                        try await self.write(number, longest: longest)
-                    } catch {
-                        // Else it would be known only when the others have been waited for.
-                        if !Task.isCancelled { Issue.record("a writer gave up: \(error)") }
-                        throw error
-                    }
-                }
-            }
-            defer { state.withLock { $0.isOver = true } }
-            do {
-                try await body()
-            } catch {
-                group.cancelAll()
-                throw error
-            }
-            state.withLock { $0.isOver = true }
-            try await group.waitForAll()
-        }
-    }
-
-    private func write(_ writer: Int, longest: Duration) async throws {
-        var number = 0
-        while !state.withLock({ $0.isOver }) {
-            number += 1
-            let path = "/w\(writer)-\(number)"
-            let data = Data.random(count: 3000, seed: UInt64(writer * 1_000_000 + number))
-            let begun = ContinuousClock.now
-            while true {
-                do {
-                    _ = try await swarm.upload(data, to: path)
-                    break
-                } catch let error as BrimError {
-                    guard error.retryable, ContinuousClock.now - begun < longest else {
-                        throw SwarmFailure("\(path) failed for \(ContinuousClock.now - begun): \(error)")
-                    }
-                    try await Task.sleep(for: .milliseconds(100))
-                }
-            }
-            state.withLock { $0.contents[path] = data }
-            try await Task.sleep(for: .milliseconds(250))
-        }
-    }
-
-    /// Waits until so many more files were acknowledged.
-    func written(_ count: Int) async throws {
-        let before = state.withLock { $0.contents.count }
-        try await swarm.waitFor("\(count) more files written") {
-            state.withLock { $0.contents.count } >= before + count
         }
     }
 }

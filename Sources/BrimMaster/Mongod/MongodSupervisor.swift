@@ -6,12 +6,22 @@ import MongoDriver
 import ServiceLifecycle
 import Synchronization
 
-/// Runs a mongod of the master's own: a replica set of one node on loopback, restarted when it dies, ended with the master.
+/// Runs a mongod, restarted when it dies, ended with this process: a replica set of one node on loopback, for one master, or a
+/// member of a replica set of the swarm's.
 ///
-/// Below `directory`: `db/` (MongoDB's files), `mongod.log`, `port` (kept, so that shells and tools find it again).
+/// Below `directory`: `db/` (MongoDB's files), `mongod.log`; of one on loopback `port` (kept, so that shells and tools find it
+/// again), of a member `key`.
 actor MongodSupervisor: Service {
+    /// What the mongod is.
+    enum Part: Sendable {
+        /// On loopback, without passwords.
+        case alone
+        case member(MongodService.Configuration)
+    }
+
     private let executable: URL
     private let directory: URL
+    private let part: Part
     private let logger: Logger
     /// The one started last; also ended by whoever cancels the start.
     private let latest = Mutex<GuardedProcess?>(nil)
@@ -20,14 +30,15 @@ actor MongodSupervisor: Service {
     private var port = 0
     private var stopping = false
 
-    init(executable: URL, directory: URL, logger: Logger) {
+    init(executable: URL, directory: URL, part: Part = .alone, logger: Logger) {
         self.executable = executable
         self.directory = directory
+        self.part = part
         self.logger = logger
     }
 
-    /// Starts mongod, waits until it accepts writes and returns its URI. Throws `.io` and `.unavailable`; when cancelled,
-    /// mongod has been asked to end.
+    /// Starts mongod and returns its URI: once it accepts writes, or, of a member, once it answers. Throws `.io`,
+    /// `.unavailable`, and `.conflict` when the data is of another part; when cancelled, mongod has been asked to end.
     func start() async throws -> String {
         do {
             try FileManager.default.createDirectory(
@@ -35,17 +46,17 @@ actor MongodSupervisor: Service {
         } catch {
             throw BrimError(.io, "cannot make \(database.path): \(error.localizedDescription)", advice: "Check --data")
         }
+        try writeKey()
         try await endLeftover()
         port = try await choosePort()
         try launch()
-        let uri = "mongodb://127.0.0.1:\(port)/?replicaSet=\(Self.replicaSet)"
         try await withTaskCancellationHandler {
-            try await waitUntilPrimary()
+            try await waitUntilReady()
         } onCancel: {
             // A command under way is not cut short by cancelling; it fails when mongod goes.
             latest.withLock { $0 }?.terminate()
         }
-        logger.info("mongod is ready", metadata: ["mongod.uri": "\(uri)", "mongod.path": "\(executable.path)"])
+        logger.info("mongod is ready", metadata: ["mongod.address": "\(own)", "mongod.path": "\(executable.path)"])
         return uri
     }
 
@@ -75,10 +86,41 @@ actor MongodSupervisor: Service {
 
     // MARK: - Details
 
-    private static let replicaSet = "brim"
+    /// What this one is called in the configuration of its replica set.
+    private var own: String {
+        if case .member(let member) = part { "\(member.own)" } else { "127.0.0.1:\(port)" }
+    }
+    private var uri: String {
+        if case .member(let member) = part { return member.members.uri }
+        return "mongodb://\(own)/?replicaSet=\(MongodMembers.replicaSet)"
+    }
+    /// To this one alone.
+    private var directURI: String {
+        let here = HostPort(host: "127.0.0.1", port: port)
+        if case .member(let member) = part { return member.members.directURI(here) }
+        return "mongodb://\(here)/?directConnection=true"
+    }
     private var database: URL { directory.appendingPathComponent("db") }
     private var logFile: URL { directory.appendingPathComponent("mongod.log") }
     private var portFile: URL { directory.appendingPathComponent("port") }
+    private var keyFile: URL { directory.appendingPathComponent("key") }
+
+    private func writeKey() throws {
+        guard case .member(let member) = part else { return }
+        do {
+            if !FileManager.default.fileExists(atPath: keyFile.path) {
+                guard
+                    FileManager.default.createFile(
+                        atPath: keyFile.path, contents: nil, attributes: [.posixPermissions: 0o600])
+                else { throw CocoaError(.fileWriteUnknown) }
+            }
+            try Data("\(member.members.key)\n".utf8).write(to: keyFile)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: keyFile.path)
+        } catch {
+            throw BrimError(
+                .io, "cannot write in \(directory.path): \(error.localizedDescription)", advice: "Check --data")
+        }
+    }
 
     private func launchAgain(attempt: Int, status: Int32) async throws {
         logger.error(
@@ -89,31 +131,55 @@ actor MongodSupervisor: Service {
     }
 
     private func launch() throws {
-        let launched = try GuardedProcess(
-            executable,
-            [
-                "--dbpath", database.path, "--port", String(port), "--bind_ip", "127.0.0.1", "--replSet",
-                Self.replicaSet,
-                "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
-            ], log: logFile)
+        let common = [
+            "--dbpath", database.path, "--port", String(port), "--replSet", MongodMembers.replicaSet, "--nounixsocket",
+        ]
+        let launched = try GuardedProcess(executable, common + partArguments, log: logFile)
         latest.withLock { $0 = launched }
+    }
+
+    private var partArguments: [String] {
+        switch part {
+        case .alone: ["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256"]
+        case .member(let member):
+            [
+                "--bind_ip", Self.addresses(of: member.listen.host),
+                "--wiredTigerCacheSizeGB", "\(Double(member.cache) / Double(1 << 30))", "--keyFile", keyFile.path,
+                // Enough for hours away; who is away for longer copies everything anew.
+                "--oplogSize", "1024",
+            ] + (member.listen.host.contains(":") ? ["--ipv6"] : [])
+        }
+    }
+
+    /// What a mongod is to bind to: the loopback, too, where this process speaks to it.
+    private static func addresses(of host: String) -> String {
+        switch host {
+        case "::": "::,0.0.0.0"
+        case "0.0.0.0", "127.0.0.1": host
+        case "localhost": "127.0.0.1"
+        default: "127.0.0.1,\(host)"
+        }
     }
 
     /// A mongod that ends gives up its database a moment before its port.
     private static let portPatience = Duration.seconds(5)
 
-    /// The port used before when it is free (or ours) or becomes so soon, else a free one, which is kept.
+    /// A member's own. Of one on loopback: the port used before when it is free (or ours) or becomes so soon, else a free one,
+    /// which is kept.
     private func choosePort() async throws -> Int {
+        if case .member(let member) = part {
+            let listen = member.listen
+            guard try await isFreeSoon(listen.port) else {
+                throw BrimError(
+                    .unavailable, "port \(listen.port) is taken, so no mongod can listen on it",
+                    advice: "Stop who has it ('ss -ltnp' tells), or choose another one with --listen")
+            }
+            return listen.port
+        }
         let known = (try? String(contentsOf: portFile, encoding: .utf8)).flatMap {
             Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
         }
-        if let known {
-            let deadline = ContinuousClock.now + Self.portPatience
-            repeat {
-                if FreePort.isFree(known) { return known }
-                try await Task.sleep(for: .milliseconds(50))
-            } while ContinuousClock.now < deadline
-        }
+        if let known, try await isFreeSoon(known) { return known }
         let port = try FreePort.find()
         if let known {
             logger.warning(
@@ -122,6 +188,15 @@ actor MongodSupervisor: Service {
         }
         try Data("\(port)\n".utf8).write(to: portFile, options: .atomic)
         return port
+    }
+
+    private func isFreeSoon(_ port: Int) async throws -> Bool {
+        let deadline = ContinuousClock.now + Self.portPatience
+        repeat {
+            if FreePort.isFree(port) { return true }
+            try await Task.sleep(for: .milliseconds(50))
+        } while ContinuousClock.now < deadline
+        return false
     }
 
     /// A mongod whose guard was killed may still hold the database: it is asked to end.
@@ -142,12 +217,12 @@ actor MongodSupervisor: Service {
         }
     }
 
-    private func waitUntilPrimary() async throws {
+    private func waitUntilReady() async throws {
         let client = try MongoClient(
-            uri: "mongodb://127.0.0.1:\(port)/?directConnection=true",
-            options: MongoClientOptions(poolSize: 1, serverSelectionTimeout: .seconds(1)), logger: logger)
+            uri: directURI, options: MongoClientOptions(poolSize: 1, serverSelectionTimeout: .seconds(1)),
+            logger: logger)
         do {
-            try await initiate(client.database("admin"))
+            try await waitUntilReady(client.database("admin"))
         } catch {
             await client.close()
             throw error
@@ -158,7 +233,7 @@ actor MongodSupervisor: Service {
     /// How often a mongod that ends while it starts is started again.
     private static let startAttempts = 6
 
-    private func initiate(_ admin: MongoDatabase) async throws {
+    private func waitUntilReady(_ admin: MongoDatabase) async throws {
         let deadline = ContinuousClock.now + .seconds(120)
         var attempts = 0
         while ContinuousClock.now < deadline {
@@ -171,12 +246,17 @@ actor MongodSupervisor: Service {
                 }
                 try await launchAgain(attempt: attempts, status: status)
             } else if let hello = try? await admin.runCommand(["hello": 1]) {
-                if hello["isWritablePrimary"]?.boolValue == true { return }
+                if hello["isWritablePrimary"]?.boolValue == true, hello["me"]?.stringValue == own { return }
                 // One that is not in its own configuration calls itself a replica set without one, too.
-                if try await !moveMember(admin), hello["isreplicaset"]?.boolValue == true {
-                    let member: BSONDocument = ["_id": 0, "host": .string("127.0.0.1:\(port)")]
+                let isConfigured = try await moveMember(admin)
+                if case .member = part {
+                    // With others the rest is the keeper's.
+                    if isConfigured ?? false, hello["setName"] != nil { return }
+                    if isConfigured == false { return }
+                } else if isConfigured == false, hello["isreplicaset"]?.boolValue == true {
+                    let member: BSONDocument = ["_id": 0, "host": .string(own)]
                     let configuration: BSONDocument = [
-                        "_id": .string(Self.replicaSet), "members": .documents([member]),
+                        "_id": .string(MongodMembers.replicaSet), "members": .documents([member]),
                     ]
                     _ = try? await admin.runCommand(["replSetInitiate": .document(configuration)])
                 }
@@ -187,18 +267,46 @@ actor MongodSupervisor: Service {
             .unavailable, "mongod did not become ready within two minutes", advice: "Its log is \(logFile.path)")
     }
 
-    /// The replica set's one member may have another port since the last start: then it is told so. Whether there is a
-    /// replica set already.
-    private func moveMember(_ admin: MongoDatabase) async throws -> Bool {
-        guard let reply = try? await admin.runCommand(["replSetGetConfig": 1]),
-            var configuration = reply["config"]?.documentValue,
-            var member = configuration["members"]?.arrayValue?.first?.documentValue
-        else { return false }
-        guard member["host"]?.stringValue != "127.0.0.1:\(port)" else { return true }
-        member["host"] = .string("127.0.0.1:\(port)")
+    /// The replica set's one member may have another address since the last start: then it is told so. Whether there is a
+    /// replica set already; nil when that cannot be told yet. Throws `.conflict` when it has several members, and this is none
+    /// of them, or is to be alone: it would lead a life of its own.
+    private func moveMember(_ admin: MongoDatabase) async throws -> Bool? {
+        let reply: BSONDocument
+        do {
+            reply = try await admin.runCommand(["replSetGetConfig": 1])
+        } catch let error as MongoError {
+            return error.code == MongodMembers.notInitialized ? false : nil
+        }
+        guard var configuration = reply["config"]?.documentValue,
+            let members = configuration["members"]?.arrayValue?.compactMap(\.documentValue), var member = members.first
+        else { return nil }
+        let names = members.compactMap { $0["host"]?.stringValue }
+        if members.count > 1 {
+            guard case .member(let kept) = part, let index = names.firstIndex(of: own) else { throw otherPart(names) }
+            guard kept.isSoleSurvivor else { return true }
+            logger.warning("this member goes on without the others", metadata: ["mongod.members": "\(names)"])
+            member = members[index]
+        } else if names.first == own {
+            return true
+        }
+        member["host"] = .string(own)
         configuration["members"] = .documents([member])
         configuration["version"] = .int64((configuration["version"]?.int64Value ?? 1) + 1)
         _ = try? await admin.runCommand(["replSetReconfig": .document(configuration), "force": true])
         return true
+    }
+
+    private func otherPart(_ names: [String]) -> BrimError {
+        let found = "the MongoDB data in \(directory.path) belongs to a replica set of \(names.joined(separator: ", "))"
+        if case .member = part {
+            return BrimError(
+                .conflict, "\(found), and this one is \(own)",
+                advice: "Start it as the member that it was (--listen, --advertise), or with a new --data",
+                retryable: false)
+        }
+        return BrimError(
+            .conflict, found,
+            advice: "Run 'brim mongod' on it, and the master with --mongodb \(names.joined(separator: ","))",
+            retryable: false)
     }
 }

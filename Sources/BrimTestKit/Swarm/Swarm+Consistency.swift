@@ -12,6 +12,14 @@ extension Swarm {
     ///   - contents: all files there should be, by path.
     ///   - down: servers that do not run, which are left out.
     public func waitUntilConsistent(_ contents: [String: Data], down: [String] = []) async throws {
+        try await waitUntilDisksAgree(contents, down: down)
+        for (path, data) in contents where try await download(path) != data {
+            throw SwarmFailure("\(path) does not read as it was written\n\(await picture())")
+        }
+    }
+
+    /// As ``waitUntilConsistent(_:down:)`` without reading the files, which takes long when there are many.
+    public func waitUntilDisksAgree(_ contents: [String: Data], down: [String] = []) async throws {
         var difference: String? = "not compared yet"
         do {
             try await waitFor("disks, metadata and status agree") {
@@ -20,9 +28,6 @@ extension Swarm {
             }
         } catch let error as SwarmFailure {
             throw SwarmFailure("\(difference ?? "agreed too late")\n\(error)")
-        }
-        for (path, data) in contents where try await download(path) != data {
-            throw SwarmFailure("\(path) does not read as it was written\n\(await picture())")
         }
     }
 

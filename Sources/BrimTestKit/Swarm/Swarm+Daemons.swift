@@ -47,10 +47,13 @@ extension Swarm {
         for name in Self.masters(count + 1).dropFirst() { try await startMaster(named: name, flags) }
     }
 
-    private func startMaster(named name: String, _ flags: [String]) async throws {
+    /// Starts a master of that name and returns when it is ready.
+    ///
+    /// - Parameter mongodb: takes the place of the URI of the swarm's database.
+    public func startMaster(named name: String, _ flags: [String] = [], mongodb: String? = nil) async throws {
         for attempt in 1...3 {
             try await useMaster(name, port: try FreePort.any())
-            try launch(name, try await masterArguments(name, flags))
+            try launch(name, try await masterArguments(name, flags, mongodb: mongodb))
             do {
                 return try await waitUntilReady(name)
             } catch  where attempt < 3 && log(of: name).tail().contains("in use") {
@@ -71,8 +74,8 @@ extension Swarm {
         await former?.shutdown()
     }
 
-    private func masterArguments(_ master: String, _ flags: [String]) async throws -> [String] {
-        let mongod: PrivateMongod? =
+    private func masterArguments(_ master: String, _ flags: [String], mongodb: String?) async throws -> [String] {
+        let mongod: (any TestDatabase)? =
             switch options.database {
             case .shared: try await PrivateMongod.shared()
             case .at(let mongod): mongod
@@ -85,7 +88,9 @@ extension Swarm {
                 state.database = name
                 return name
             }
-            database = ["--mongodb", mongod.uri, "--database", name]
+            database = ["--mongodb", mongodb ?? mongod.uri, "--database", name]
+        } else if let mongodb {
+            database = ["--mongodb", mongodb]
         }
         let listen = String(url(of: master).dropFirst("http://".count))
         return ["master", "--listen", listen, "--data", data(of: master).path]

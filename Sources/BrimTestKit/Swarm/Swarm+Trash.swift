@@ -13,15 +13,12 @@ public struct DiscardedBlob: Sendable {
 }
 
 extension Swarm {
+    /// Has this look at the database elsewhere than where the swarm was begun.
+    public func databaseMoved(to uri: String) { state.withLock { $0.databaseURI = uri } }
+
     /// The documents of files, read and changed behind the master's back.
     func withFiles<Result>(_ body: (MongoCollection) async throws -> Result) async throws -> Result {
-        let uri: String
-        switch options.database {
-        case .shared: uri = try await PrivateMongod.shared().uri
-        case .at(let mongod): uri = mongod.uri
-        case .ownMongod: uri = "mongodb://127.0.0.1:\(try ownMongodPort())/?directConnection=true"
-        }
-        let client = try MongoClient(uri: uri)
+        let client = try MongoClient(uri: try await databaseURI())
         do {
             let name = state.withLock { $0.database } ?? "brim"
             let result = try await body(client.database(name).collection("files"))
@@ -30,6 +27,15 @@ extension Swarm {
         } catch {
             await client.close()
             throw error
+        }
+    }
+
+    private func databaseURI() async throws -> String {
+        if let moved = state.withLock({ $0.databaseURI }) { return moved }
+        return switch options.database {
+        case .shared: try await PrivateMongod.shared().uri
+        case .at(let mongod): mongod.uri
+        case .ownMongod: "mongodb://127.0.0.1:\(try ownMongodPort())/?directConnection=true"
         }
     }
 

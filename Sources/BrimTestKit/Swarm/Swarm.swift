@@ -43,6 +43,8 @@ public final class Swarm: Sendable {
         var client: BrimClient?
         /// The name of the database in the shared mongod.
         var database: String?
+        /// Where it has moved since the start.
+        var databaseURI: String?
         var watchesQuotas = false
     }
 

@@ -7,8 +7,8 @@ public struct SwarmOptions: Sendable {
         case shared
         /// The master starts and supervises its own mongod.
         case ownMongod
-        /// A database in a mongod that the test started, to freeze, kill and restart it.
-        case at(PrivateMongod)
+        /// A database in a mongod or replica set that the test started, to freeze, kill and restart it.
+        case at(any TestDatabase)
     }
 
     public var database = Database.shared

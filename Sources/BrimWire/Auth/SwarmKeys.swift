@@ -15,6 +15,10 @@ public final class SwarmKeys: Sendable {
 
     /// Lets a database recognise a swarm that was started with another password; reveals nothing of it. Hex.
     public let proof: String
+    /// What the members of a replica set of the swarm's own know each other by (a mongod's key file), and the password of the
+    /// masters' user there. Both hex.
+    public let mongodKey: String
+    public let mongodPassword: String
 
     private let tokenKey: SymmetricKey
     private let seconds: @Sendable () -> Int64
@@ -45,9 +49,14 @@ public final class SwarmKeys: Sendable {
             HKDF<SHA256>.deriveKey(inputKeyMaterial: root, info: Array(purpose.utf8), outputByteCount: bytes)
         }
         tokenKey = derive("brim token", bytes: 32)
-        proof = derive("brim proof", bytes: 16).withUnsafeBytes { bytes in
-            bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        func hex(_ purpose: String, bytes: Int) -> String {
+            derive(purpose, bytes: bytes).withUnsafeBytes { bytes in
+                bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            }
         }
+        proof = hex("brim proof", bytes: 16)
+        mongodKey = hex("brim mongod key", bytes: 48)
+        mongodPassword = hex("brim mongod password", bytes: 24)
         self.seconds = seconds
     }
 

@@ -25,7 +25,8 @@ public final class MongoClient: Sendable {
                 server_selection_timeout_ms: Int32(clamping: options.serverSelectionTimeout.milliseconds),
                 connect_timeout_ms: Int32(clamping: options.connectTimeout.milliseconds),
                 socket_timeout_ms: Int32(clamping: options.socketTimeout.milliseconds),
-                wait_queue_timeout_ms: Int32(clamping: options.waitQueueTimeout.milliseconds))
+                wait_queue_timeout_ms: Int32(clamping: options.waitQueueTimeout.milliseconds),
+                heartbeat_ms: Int32(clamping: options.heartbeat.milliseconds))
             return cmongo_pool_new(uri, &native, &reply)
         }
         guard let pool else {

@@ -12,7 +12,11 @@ public struct MongoClientOptions: Sendable {
     public var serverSelectionTimeout: Duration
     public var connectTimeout: Duration
     /// The longest silence of a server within an operation: an operation that may run longer needs `maxTime` below this.
+    /// A primary that is cut off, or hangs, is known as that only then by those who wait for it: they keep their threads.
     public var socketTimeout: Duration
+    /// How often each server is asked how it is, at least 500 ms. One that says nothing is given up `connectTimeout` and one
+    /// such time later, for all that comes.
+    public var heartbeat: Duration
     /// For every read that does not say otherwise.
     public var readConcern: MongoReadConcern
     /// For every write that does not say otherwise.
@@ -21,8 +25,9 @@ public struct MongoClientOptions: Sendable {
     public init(
         applicationName: String = "brim", poolSize: Int = 16, maxWaiting: Int = 10_000,
         waitQueueTimeout: Duration = .seconds(10), serverSelectionTimeout: Duration = .seconds(5),
-        connectTimeout: Duration = .seconds(5), socketTimeout: Duration = .seconds(60),
-        readConcern: MongoReadConcern = .majority, writeConcern: MongoWriteConcern = .majority
+        connectTimeout: Duration = .seconds(5), socketTimeout: Duration = .seconds(10),
+        heartbeat: Duration = .seconds(2),
+        readConcern: MongoReadConcern = .majority, writeConcern: MongoWriteConcern = .majorityInTime
     ) {
         self.applicationName = applicationName
         self.poolSize = poolSize
@@ -31,6 +36,7 @@ public struct MongoClientOptions: Sendable {
         self.serverSelectionTimeout = serverSelectionTimeout
         self.connectTimeout = connectTimeout
         self.socketTimeout = socketTimeout
+        self.heartbeat = heartbeat
         self.readConcern = readConcern
         self.writeConcern = writeConcern
     }
@@ -70,6 +76,9 @@ public struct MongoWriteConcern: Sendable, Hashable {
 
     /// A majority of the nodes has it in the journal: it survives the loss of the others.
     public static let majority = MongoWriteConcern(w: .majority, journal: true)
+    /// The same for writes by themselves: one that a majority does not have in time fails with `.writeConcern`, before those
+    /// who wait for it give up. (A commit has `maxCommitTime`.)
+    public static let majorityInTime = MongoWriteConcern(w: .majority, journal: true, timeout: .seconds(6))
 
     /// Nil for a majority.
     var nodeCount: Int32? {
@@ -89,12 +98,12 @@ public struct MongoTransactionOptions: Sendable {
     public var timeLimit: Duration
     public var readConcern: MongoReadConcern
     public var writeConcern: MongoWriteConcern
-    /// How long the server may work on one commit.
+    /// How long the server may work on one commit: less than the client's `socketTimeout`.
     public var maxCommitTime: Duration?
 
     public init(
         timeLimit: Duration = .seconds(30), readConcern: MongoReadConcern = .snapshot,
-        writeConcern: MongoWriteConcern = .majority, maxCommitTime: Duration? = .seconds(10)
+        writeConcern: MongoWriteConcern = .majority, maxCommitTime: Duration? = .seconds(6)
     ) {
         self.timeLimit = timeLimit
         self.readConcern = readConcern

@@ -96,7 +96,7 @@ public struct MongoError: Error, Sendable {
 
     /// Whether a write may have been applied although it failed.
     public var isOutcomeUnknown: Bool {
-        if labels.contains(Label.unknownCommitResult) { return true }
+        if isCommitUnknown { return true }
         return switch kind {
         case .unavailable: code != Int(LibraryCode.serverSelectionFailure)
         case .notPrimary, .writeConcern: true
@@ -105,6 +105,9 @@ public struct MongoError: Error, Sendable {
         default: false
         }
     }
+
+    /// Whether a transaction may have been committed although that failed; most often since no majority of the nodes was there.
+    public var isCommitUnknown: Bool { labels.contains(Label.unknownCommitResult) }
 
     /// Whether a change stream that failed so can go on at this or another server.
     public var isStreamResumable: Bool { isRetryable || labels.contains(Label.resumableStream) }

@@ -14,6 +14,7 @@ struct MasterCommand: DaemonCommand {
             Its state is in MongoDB. Without --mongodb it starts a mongod of its own and keeps its data below --data.
 
               brim master --password-file /etc/brim/password
+              brim master --mongodb m1,m2,m3              (each runs 'brim mongod', too)
               brim master --mongodb 'mongodb://m1,m2,m3/?replicaSet=rs0' --copies 3 --write-copies 2
             """)
 

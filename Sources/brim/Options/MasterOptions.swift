@@ -8,8 +8,10 @@ import Foundation
 struct MasterOptions: ParsableArguments, Sendable {
     @Option(
         help: ArgumentHelp(
-            "A MongoDB replica set, version 5 or newer. (default: a mongod of its own)", valueName: "uri"))
-    var mongodb: String?
+            "A MongoDB replica set, version 5 or newer; or the members of one that 'brim mongod' runs. (default: a mongod of "
+                + "its own)", valueName: "uri|host[,host...]"),
+        transform: { try MongodbSetting(parsing: $0) })
+    var mongodb: MongodbSetting?
 
     @Option(
         help: ArgumentHelp(
@@ -123,11 +125,12 @@ struct MasterOptions: ParsableArguments, Sendable {
         _ settings: Settings, listen: HostPort, fallbackPorts: Bool, data: URL, keys: SwarmKeys
     ) throws -> MasterConfiguration {
         let advertise = try settings.value("advertise", flag: advertise, parse: parseAdvertise)
+        let mongodb = try settings.value("mongodb", flag: mongodb) { try MongodbSetting(parsing: $0) }
         return MasterConfiguration(
             listen: listen, advertise: advertise,
             lease: try settings.value("lease", flag: lease, default: .seconds(5), parse: leaseTime),
             version: BuildInfo.version, fallbackPorts: fallbackPorts,
-            mongodb: try settings.text("mongodb", flag: mongodb),
+            mongodb: mongodb?.uri(keys), mongodbUserPatience: mongodb?.userPatience ?? .zero,
             database: try settings.text("database", flag: database) ?? "brim", dataDirectory: data,
             mongodPath: try settings.text("mongod", flag: mongod), settings: try swarmSettings(settings),
             given: try given(settings), keys: keys)
@@ -146,6 +149,39 @@ struct MasterOptions: ParsableArguments, Sendable {
         }
         let times: Set<SwarmSetting> = [.heartbeat, .suspectAfter, .downAfter]
         return given.isDisjoint(with: times) ? given : given.union(times)
+    }
+}
+
+/// The MongoDB that a master is to use.
+enum MongodbSetting: Sendable {
+    case uri(String)
+    /// Members of the replica set that the swarm runs itself.
+    case members([HostPort])
+
+    /// Throws `.invalid`.
+    init(parsing text: String) throws {
+        guard !text.hasPrefix("mongodb://"), !text.hasPrefix("mongodb+srv://") else {
+            self = .uri(text)
+            return
+        }
+        guard !text.contains("://") else {
+            throw BrimError(
+                .invalid, "'\(text)' is no MongoDB URI",
+                advice: "Write mongodb://HOST[,HOST…]/?replicaSet=NAME, or HOST[,HOST…] where 'brim mongod' runs")
+        }
+        self = .members(try mongodMembers(parsing: text))
+    }
+
+    func uri(_ keys: SwarmKeys) -> String {
+        switch self {
+        case .uri(let uri): uri
+        case .members(let hosts): MongodMembers(hosts, keys: keys).uri
+        }
+    }
+
+    /// The user of a replica set of the swarm's own is entered once it has a primary.
+    var userPatience: Duration {
+        if case .members = self { .seconds(120) } else { .zero }
     }
 }
 

@@ -1,0 +1,214 @@
+import Foundation
+import MongoDriver
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A real replica set for tests: several mongods on loopback that can be killed, held still, asked to step down, and cut
+/// off from each other. None of them outlives the process that started it.
+///
+/// Everybody reaches a member by way of a TCP proxy in this process (``MongodBridge``), which is how a member is cut off from
+/// the others and not from the masters, as is needed to see what a former primary still acknowledges. A member that hangs, or is cut off
+/// from everybody, is one that is held still (SIGSTOP): its connections stay and are silent. Neither needs root.
+public final class PrivateReplicaSet: TestDatabase {
+    private struct Member {
+        var process: MongodProcess
+        var bridge: MongodBridge
+        /// Speaks to it directly, whatever is cut.
+        var client: MongoClient
+    }
+
+    /// What a member says of itself.
+    public enum Role: Sendable {
+        case primary, secondary
+        /// Starting, catching up, or none of these.
+        case other
+        /// It does not answer.
+        case silent
+    }
+
+    private static let name = "brim-test"
+    /// Mostly for machines that are busy with other things.
+    private static let patience = Duration.seconds(120)
+
+    private let members: [Member]
+    /// Held still.
+    private let frozen = Mutex<Set<Int>>([])
+
+    private init(_ members: [Member]) { self.members = members }
+
+    public var count: Int { members.count }
+
+    /// Names all members.
+    public var uri: String { uri(of: Array(members.indices)) }
+
+    /// Names only some of the members; a driver learns of the others from them.
+    public func uri(of some: [Int]) -> String {
+        let hosts = some.map { "127.0.0.1:\(members[$0].bridge.port)" }.joined(separator: ",")
+        return "mongodb://\(hosts)/?replicaSet=\(Self.name)"
+    }
+
+    // MARK: - Starting
+
+    /// Returns when one member is primary and all others are secondaries.
+    ///
+    /// - Parameter electionTimeout: silence of the primary after which the others elect another one; MongoDB's own by default.
+    public static func start(members count: Int = 3, electionTimeout: Duration = .seconds(10)) async throws
+        -> PrivateReplicaSet
+    {
+        var members: [Member] = []
+        for _ in 0..<count {
+            let process = try MongodProcess(replicaSet: name)
+            let bridge = try await MongodBridge.open(to: process.port)
+            let client = try MongoClient(
+                uri: "mongodb://127.0.0.1:\(process.port)/?directConnection=true",
+                options: MongoClientOptions(
+                    poolSize: 2, serverSelectionTimeout: .seconds(2), connectTimeout: .seconds(2),
+                    socketTimeout: .seconds(5), heartbeat: .milliseconds(500)))
+            members.append(Member(process: process, bridge: bridge, client: client))
+        }
+        let set = PrivateReplicaSet(members)
+        do {
+            for member in members { try member.process.launch() }
+            try await set.initiate(electionTimeout)
+            try await set.waitUntilWhole()
+            return set
+        } catch {
+            await set.stop()
+            throw error
+        }
+    }
+
+    private func initiate(_ electionTimeout: Duration) async throws {
+        let hosts = members.enumerated().map { number, member -> BSONDocument in
+            ["_id": .int(number), "host": .string("127.0.0.1:\(member.bridge.port)")]
+        }
+        let configuration: BSONDocument = [
+            "_id": .string(Self.name), "members": .documents(hosts),
+            "settings": ["electionTimeoutMillis": .int64(electionTimeout.components.seconds * 1000)],
+        ]
+        var last = "nothing was tried"
+        try await wait("the replica set is initiated", { last }) {
+            do {
+                _ = try await admin(0).runCommand(["replSetInitiate": .document(configuration)])
+                return true
+            } catch let error as MongoError where error.codeName == "AlreadyInitialized" {
+                return true
+            } catch let error as MongoError {
+                last = error.description
+                return false
+            }
+        }
+    }
+
+    // MARK: - Looking
+
+    public func role(of member: Int) async -> Role {
+        guard members[member].process.isRunning, !frozen.withLock({ $0.contains(member) }),
+            let hello = try? await admin(member).runCommand(["hello": 1])
+        else { return .silent }
+        if hello["isWritablePrimary"]?.boolValue == true { return .primary }
+        return hello["secondary"]?.boolValue == true ? .secondary : .other
+    }
+
+    /// Waits until a member says that it is primary.
+    ///
+    /// - Parameter other: one that is not meant, since it may not know yet that it is primary no more.
+    @discardableResult
+    public func primary(besides other: Int? = nil) async throws -> Int {
+        var found: Int?
+        try await wait("a primary") {
+            for member in members.indices where member != other && found == nil {
+                if await role(of: member) == .primary { found = member }
+            }
+            return found != nil
+        }
+        guard let found else { throw MongodStartError(description: "no primary") }
+        return found
+    }
+
+    /// Waits until every member is primary or secondary.
+    public func waitUntilWhole() async throws {
+        try await wait("all members serve") {
+            var roles: [Role] = []
+            for member in members.indices { roles.append(await role(of: member)) }
+            return roles.contains(.primary) && roles.allSatisfy { $0 == .primary || $0 == .secondary }
+        }
+    }
+
+    // MARK: - Breaking and mending
+
+    /// Kills a member without a chance to tidy up; its connections are reset.
+    public func kill9(_ member: Int) async { await members[member].process.kill9() }
+
+    /// Starts a member that was killed, with its data, without waiting for it.
+    public func relaunch(_ member: Int) throws { try members[member].process.launch() }
+
+    /// Asks the primary to let another one lead, and returns that.
+    public func stepDown() async throws -> Int {
+        let former = try await primary()
+        do {
+            _ = try await admin(former).runCommand([
+                "replSetStepDown": 15, "secondaryCatchUpPeriodSecs": 10,
+            ])
+        } catch let error as MongoError where error.isRetryable {
+            // It may close connections before it has answered.
+        }
+        return try await primary(besides: former)
+    }
+
+    /// Holds a member still: it neither answers nor hears.
+    public func freeze(_ member: Int) {
+        frozen.withLock { _ = $0.insert(member) }
+        members[member].process.send(SIGSTOP)
+    }
+
+    public func thaw(_ member: Int) {
+        members[member].process.send(SIGCONT)
+        frozen.withLock { _ = $0.remove(member) }
+    }
+
+    /// Cuts a member off from the others, both ways; clients reach all of them.
+    public func isolate(_ member: Int) {
+        let port = members[member].process.port
+        let others = Set(members.map(\.process.port)).subtracting([port])
+        for (number, other) in members.enumerated() { other.bridge.cut(number == member ? others : [port]) }
+    }
+
+    /// Everybody reaches everybody again.
+    public func heal() {
+        for member in members { member.bridge.cut([]) }
+    }
+
+    /// Ends all of it, and removes the directories.
+    public func stop() async {
+        for member in members { member.process.send(SIGCONT) }
+        for member in members { await member.client.close() }
+        await withTaskGroup(of: Void.self) { group in
+            for member in members { group.addTask { await member.process.remove() } }
+        }
+        for member in members { await member.bridge.close() }
+    }
+
+    // MARK: - Details
+
+    private func admin(_ member: Int) -> MongoDatabase { members[member].client.database("admin") }
+
+    private func wait(
+        _ what: String, _ detail: () -> String = { "" }, _ condition: () async throws -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + Self.patience
+        while try await !condition() {
+            guard ContinuousClock.now < deadline else {
+                let logs = members.enumerated().map { "--- member \($0) ---\n\($1.process.log)" }
+                throw MongodStartError(
+                    description: "waited \(Self.patience) for: \(what). \(detail())\n\(logs.joined(separator: "\n"))")
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+}
