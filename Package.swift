@@ -53,6 +53,8 @@ let package = Package(
             name: "CLibMongoC", path: "CMongo/system", pkgConfig: "libmongoc-1.0",
             providers: [.apt(["libmongoc-dev", "libbson-dev"])]),
         .target(name: "CMongo", dependencies: ["CLibMongoC"], path: "CMongo", exclude: ["system"]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CCRC32C"),
         .target(name: "CLinux"),
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
@@ -60,8 +62,11 @@ let package = Package(
         .target(name: "ChildProcesses", dependencies: ["CLinux", "BrimModel"], swiftSettings: strict),
         .target(name: "BrimPlacement", dependencies: ["BrimModel"], swiftSettings: strict),
         .target(
-            name: "BrimMetadata", dependencies: ["MongoDriver", "BrimModel", "BrimPlacement", logging],
-            swiftSettings: strict),
+            name: "BrimMetadata",
+            dependencies: [
+                "CZlib", "MongoDriver", "BrimModel", "BrimPlacement", logging,
+                .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
         .target(
             name: "BrimWire",
             dependencies: [
@@ -88,8 +93,8 @@ let package = Package(
         .executableTarget(
             name: "brim",
             dependencies: [
-                "CLinux", "BrimModel", "BrimMaster", "BrimSlave", "BrimClient", "BrimWire", logging, lifecycle,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CLinux", "BrimModel", "BrimMetadata", "BrimMaster", "BrimSlave", "BrimClient", "BrimWire", logging,
+                lifecycle, .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ], swiftSettings: strict),
         .target(
@@ -115,7 +120,9 @@ let package = Package(
         .testTarget(
             name: "ChildProcessesTests", dependencies: ["ChildProcesses", "BrimModel"], swiftSettings: strict),
         .testTarget(name: "BrimPlacementTests", dependencies: ["BrimPlacement", "BrimModel"], swiftSettings: strict),
-        .testTarget(name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], swiftSettings: strict),
+        .testTarget(
+            name: "BrimMetadataTests", dependencies: ["BrimMetadata", "BrimTestKit"], exclude: ["Fixtures"],
+            swiftSettings: strict),
         .testTarget(name: "BrimWireTests", dependencies: ["BrimWire", "BrimTestKit"], swiftSettings: strict),
         .testTarget(
             name: "BrimClientTests",

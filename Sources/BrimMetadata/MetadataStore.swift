@@ -547,6 +547,10 @@ public protocol DeletionStore: Sendable {
     /// `.conflict`. Returns those it abandoned, or had before; the others are in use by files, trash or old versions.
     func abandon(_ blobs: [BlobID]) async throws -> Set<BlobID>
 
+    /// Until when blobs may have been made of which this database knows nothing, since it was restored from a backup or
+    /// rebuilt; nil for one that never was. Such blobs may be all that is left of a file: they are not to be abandoned.
+    func unknownBlobsUntil() async throws -> Timestamp?
+
     /// Drops tombstones that every server's last complete report (begun at `before` or later) has outlived.
     func trimTombstones(before: Timestamp) async throws
 }

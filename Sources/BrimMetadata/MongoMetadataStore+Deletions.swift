@@ -70,6 +70,12 @@ extension MongoMetadataStore {
         return abandoned.union(free.map(\.0)).intersection(wanted)
     }
 
+    public func unknownBlobsUntil() async throws -> Timestamp? {
+        try await translatingErrors("looking whether the database was restored") {
+            try await collections.settings.findOne(RestoredDocuments.markID)?.time("at")
+        }
+    }
+
     public func trimTombstones(before: Timestamp) async throws {
         try await translatingErrors("trimming tombstones") {
             let servers = try await servers()

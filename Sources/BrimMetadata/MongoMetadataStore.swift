@@ -13,8 +13,8 @@ public final class MongoMetadataStore: MetadataStore {
     static let timeLimit = Duration.seconds(8)
     /// The same for what goes through many documents.
     static let scanLimit = Duration.seconds(20)
-    /// Ids reserved at a time.
-    private static let idBlock = 1024
+    /// Ids reserved at a time: each block is one master's, which uses them in their order.
+    package static let idBlock = 1024
     /// Another writer may be first this often before an operation gives up with `.conflict`.
     static let attempts = 8
 
@@ -30,6 +30,8 @@ public final class MongoMetadataStore: MetadataStore {
     private let scanned: MongoCollection
     /// The files, by clients that streams hold.
     let streamed: MongoCollection
+    /// Which documents it writes, and how older ones are brought to that.
+    let history: SchemaHistory
     let directories = DirectoryHints()
     private let reserved = Mutex<Range<Int64>>(0..<0)
 
@@ -39,10 +41,21 @@ public final class MongoMetadataStore: MetadataStore {
 
     /// `clock` gives the times that the store itself sets; change streams take clients from `streams`, and what goes through
     /// many documents from `scans`, when there are such.
-    public init(
+    public convenience init(
         client: MongoClient, streams: MongoClient? = nil, scans: MongoClient? = nil, database: String = "brim",
         logger: Logger = Logger(label: "brim.metadata"), clock: @escaping @Sendable () -> Timestamp = { .now }
     ) {
+        self.init(
+            client: client, streams: streams, scans: scans, database: database, history: .current, logger: logger, clock: clock)
+    }
+
+    /// With a history of versions of the caller's own, for tests of upgrades.
+    package init(
+        client: MongoClient, streams: MongoClient? = nil, scans: MongoClient? = nil, database: String,
+        history: SchemaHistory,
+        logger: Logger = Logger(label: "brim.metadata"), clock: @escaping @Sendable () -> Timestamp = { .now }
+    ) {
+        self.history = history
         self.client = client
         self.streams = streams ?? client
         self.scans = scans ?? client
@@ -82,7 +95,10 @@ public final class MongoMetadataStore: MetadataStore {
 
     public func prepare(passwordProof: String) async throws -> String {
         try await translatingErrors("preparing the database") {
-            try await checkVersion()
+            try await MaintenanceLock.requireFree(in: collections.leases)
+            try await UnfinishedWork.requireNone(in: collections.settings)
+            try await SchemaUpgrade(database: database, collections: collections, history: history, logger: logger)
+                .run()
             try await Schema.ensure(in: database)
             try await enterBeginnings()
             // Another master may have begun at the same moment: whoever was first has chosen id and password.
@@ -104,17 +120,6 @@ public final class MongoMetadataStore: MetadataStore {
         }
     }
 
-    private func checkVersion() async throws {
-        guard let found = try await collections.settings.findOne(["_id": "schemaVersion"]) else { return }
-        let version = try found.int64("value")
-        guard version <= Schema.version else {
-            throw BrimError(
-                .unsupported,
-                "the database '\(database.name)' has schema version \(version), this master knows \(Schema.version)",
-                advice: "Start a master of the newer version")
-        }
-    }
-
     /// The root, the counters and the version, where missing.
     private func enterBeginnings() async throws {
         let now = clock()
@@ -127,7 +132,7 @@ public final class MongoMetadataStore: MetadataStore {
                 collections.leases,
                 ["_id": "leader", "term": 0, "view": ["epoch": 0, "counted": [], "readable": [], "up": []]]
             ),
-            (collections.settings, ["_id": "schemaVersion", "value": .int64(Schema.version)]),
+            (collections.settings, ["_id": "schemaVersion", "value": .int64(history.version)]),
             (collections.files, Documents.live(root, changed: now)),
         ]
         for (collection, document) in beginnings {

@@ -17,6 +17,12 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
+    /// Milliseconds since 1970.
+    public init(milliseconds: Int64) {
+        let seconds = (milliseconds - (milliseconds % 1000 + 1000) % 1000) / 1000
+        self.init(seconds: seconds, nanoseconds: Int32((milliseconds - seconds * 1000) * 1_000_000))
+    }
+
     /// The system's clock.
     public static var now: Timestamp {
         var time = timespec()

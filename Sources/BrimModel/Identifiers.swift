@@ -51,6 +51,9 @@ public struct BlobID: Hashable, Sendable, Codable, Comparable, CustomStringConve
         self.low = low
     }
 
+    /// When it was made, in seconds since 1970, on the clock of the master that made it.
+    public var seconds: Int64 { Int64(high) }
+
     /// The 12 bytes, most significant first.
     public var bytes: [UInt8] {
         (0..<4).map { UInt8(truncatingIfNeeded: high >> (24 - 8 * $0)) }

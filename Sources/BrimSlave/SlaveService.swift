@@ -121,6 +121,7 @@ public final class SlaveService: Service {
         let workers = [membership.worker] + loops.map(\.worker)
         SlaveRoutes(node: node, desk: desk, membership: membership, workers: workers).add(to: router)
         ReplicaRoutes(node: node, replica: replica).add(to: router)
+        RecoveryRoutes(node: node, replica: replica).add(to: router)
         let listen = configuration.listen
         let server = BrimServer(
             label: "slave", host: listen?.host ?? "0.0.0.0", port: listen?.port ?? defaultSlavePort,

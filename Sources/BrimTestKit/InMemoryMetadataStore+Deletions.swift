@@ -24,6 +24,9 @@ extension InMemoryMetadataStore {
         return free
     }
 
+    /// This store is never restored.
+    public func unknownBlobsUntil() -> Timestamp? { nil }
+
     public func trimTombstones(before: Timestamp) {
         let reports = serverRecords.values.map(\.report)
         guard !reports.contains(nil) else { return }

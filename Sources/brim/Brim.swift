@@ -36,7 +36,8 @@ struct Brim: AsyncParsableCommand {
                 name: "The swarm",
                 subcommands: [
                     StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
-                    VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self,
+                    VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self, BackupCommand.self,
+                    RecoverCommand.self,
                 ]),
             CommandGroup(
                 name: "Daemons",

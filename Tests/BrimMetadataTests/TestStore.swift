@@ -11,6 +11,17 @@ enum TestStore {
         on mongod: PrivateMongod? = nil, clock: @escaping @Sendable () -> Timestamp = { .now },
         _ body: (MongoMetadataStore) async throws -> T
     ) async throws -> T {
+        try await withEmptyMongo(on: mongod, clock: clock) { store in
+            _ = try await store.prepare(passwordProof: "proof")
+            return try await body(store)
+        }
+    }
+
+    /// As above, but nothing is in the database yet.
+    static func withEmptyMongo<T>(
+        on mongod: PrivateMongod? = nil, clock: @escaping @Sendable () -> Timestamp = { .now },
+        _ body: (MongoMetadataStore) async throws -> T
+    ) async throws -> T {
         let mongod = if let mongod { mongod } else { try await PrivateMongod.shared() }
         let name = PrivateMongod.freshDatabaseName("meta")
         var options = MongoClientOptions(applicationName: name)
@@ -22,7 +33,6 @@ enum TestStore {
             database: name,
             logger: Logger(label: "test"), clock: clock)
         do {
-            _ = try await store.prepare(passwordProof: "proof")
             let result = try await body(store)
             try await store.database.drop()
             await store.close()

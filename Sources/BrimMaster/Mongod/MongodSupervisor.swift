@@ -84,6 +84,21 @@ actor MongodSupervisor: Service {
         latest.withLock { $0 = nil }
     }
 
+    /// Where the mongod that a master runs below `directory` is reached. Throws `.notFound`.
+    static func uri(_ directory: URL) throws -> String {
+        let file = directory.appendingPathComponent("port")
+        guard let text = try? String(contentsOf: file, encoding: .utf8),
+            let port = Int(text.trimmingCharacters(in: .whitespacesAndNewlines))
+        else {
+            throw BrimError(
+                .notFound, "\(file.path) does not tell the port of a mongod",
+                advice: "Is a master about to start there? Try again in a moment")
+        }
+        return uri(port: port)
+    }
+
+    private static func uri(port: Int) -> String { "mongodb://127.0.0.1:\(port)/?replicaSet=\(MongodMembers.replicaSet)" }
+
     // MARK: - Details
 
     /// What this one is called in the configuration of its replica set.
@@ -92,7 +107,7 @@ actor MongodSupervisor: Service {
     }
     private var uri: String {
         if case .member(let member) = part { return member.members.uri }
-        return "mongodb://\(own)/?replicaSet=\(MongodMembers.replicaSet)"
+        return Self.uri(port: port)
     }
     /// To this one alone.
     private var directURI: String {

@@ -49,14 +49,17 @@ struct Reconciler: Sendable {
         var delete = try await store.tombstoned(strangers)
         // The answer may get lost, and the tombstones be dropped since this server has reported.
         try await store.deletionsDue(on: server, Array(delete))
+        var spared: Set<BlobID> = []
         if abandonUnknown {
-            let unknown = Set(strangers.filter { !delete.contains($0) })
+            var unknown = Set(strangers.filter { !delete.contains($0) })
+            spared = try await possibleFiles(among: unknown)
+            unknown.subtract(spared)
             let bytes = blobs.reduce(0) { unknown.contains($1.blob) ? $0 + $1.size : $0 }
             if await breaker?.admits(copies: unknown.count, bytes: bytes) ?? true {
                 delete.formUnion(try await store.abandon(Array(unknown)))
             }
         }
-        var confirm: [BlobID] = []
+        var confirm = Array(spared)
         var adopt: [ReplicaChange] = []
         var damaged: [BlobID] = []
         var mismatched = 0
@@ -82,6 +85,13 @@ struct Reconciler: Sendable {
                 metadata: ["server.name": "\(server)", "mismatched": "\(mismatched)", "unknown": "\(unknown)"])
         }
         return (confirm, damaged + delete)
+    }
+
+    /// Blobs that may be of files which this database does not know, since it was restored or rebuilt. They are confirmed,
+    /// and so kept until a person says what they are.
+    private func possibleFiles(among unknown: Set<BlobID>) async throws -> Set<BlobID> {
+        guard !unknown.isEmpty, let until = try await store.unknownBlobsUntil() else { return [] }
+        return unknown.filter { $0.seconds <= until.seconds + Int64(Limits.clockSkewSeconds) }
     }
 
     /// Enters copies that were found; answers those that were entered.

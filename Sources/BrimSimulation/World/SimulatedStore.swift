@@ -283,6 +283,10 @@ extension SimulatedStore {
         try await call("tombstoned") { $0.tombstoned(blobs) }
     }
 
+    func unknownBlobsUntil() async throws -> Timestamp? {
+        try await call("unknownBlobsUntil") { $0.unknownBlobsUntil() }
+    }
+
     func abandon(_ blobs: [BlobID]) async throws -> Set<BlobID> {
         try await call("abandon") { $0.abandon(blobs) }
     }

@@ -121,9 +121,12 @@ final class NamespaceReplica: Sendable {
 
     // MARK: Reading
 
+    /// How far the copy that is read is; nil while there is none.
+    var readProgress: ReplicaDatabase.Progress? { state.withLock { $0.serving }?.progress }
+
     /// What is known of the copy that is read; nil while there is none.
     func status(at now: Timestamp = .now) -> ReplicaStatus? {
-        guard let progress = state.withLock({ $0.serving })?.progress else { return nil }
+        guard let progress = readProgress else { return nil }
         return ReplicaStatus(
             server: progress.server, age: Self.age(progress.asOf, now), entries: progress.entries,
             scope: progress.scope)
@@ -187,6 +190,13 @@ struct ReplicaReader {
         let statement = try database.cachedStatement(
             sql: "SELECT \(ReplicaRow.columns) FROM entries WHERE \(condition)")
         return try Row.fetchOne(statement, arguments: arguments).map(ReplicaRow.entry)
+    }
+
+    /// Entries in the order of their numbers.
+    func entries(after: FileID?, limit: Int) throws -> [Entry] {
+        let statement = try database.cachedStatement(
+            sql: "SELECT \(ReplicaRow.columns) FROM entries WHERE id > ? ORDER BY id LIMIT ?")
+        return try Row.fetchAll(statement, arguments: [after?.rawValue ?? 0, limit]).map(ReplicaRow.entry)
     }
 
     /// All entries, for tests.

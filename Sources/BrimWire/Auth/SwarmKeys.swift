@@ -20,6 +20,9 @@ public final class SwarmKeys: Sendable {
     public let mongodKey: String
     public let mongodPassword: String
 
+    /// Seals backups of the metadata: 32 bytes. Never told to anybody.
+    public let backupKey: [UInt8]
+
     private let tokenKey: SymmetricKey
     private let seconds: @Sendable () -> Int64
     private let verified = Mutex(TokenCache(limit: WireLimits.cachedTokens))
@@ -49,6 +52,7 @@ public final class SwarmKeys: Sendable {
             HKDF<SHA256>.deriveKey(inputKeyMaterial: root, info: Array(purpose.utf8), outputByteCount: bytes)
         }
         tokenKey = derive("brim token", bytes: 32)
+        backupKey = derive("brim backup", bytes: 32).withUnsafeBytes { Array($0) }
         func hex(_ purpose: String, bytes: Int) -> String {
             derive(purpose, bytes: bytes).withUnsafeBytes { bytes in
                 bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

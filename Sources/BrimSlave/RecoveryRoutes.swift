@@ -1,0 +1,89 @@
+import BrimModel
+import BrimWire
+import HTTPTypes
+import Hummingbird
+
+/// What this slave tells those who rebuild lost metadata: its catalog and its copy of the namespace, page by page.
+struct RecoveryRoutes: Sendable {
+    /// Bytes of the attributes in one page, at most, were they as long as they may be.
+    private static let attributeBytes = 16 << 20
+
+    let node: SlaveNode
+    let replica: NamespaceReplica
+
+    func add(to router: Router<BrimRequestContext>) {
+        router.get("/v1/recovery") { _, context in
+            try context.requireAdmin()
+            return try jsonResponse(try await facts())
+        }
+        router.get("/v1/recovery/blobs", use: blobs)
+        router.get("/v1/recovery/entries", use: entries)
+    }
+
+    private func facts() async throws -> RecoveryFacts {
+        let identity = node.directory.identity
+        return RecoveryFacts(
+            swarm: identity.swarm, name: node.name, id: identity.id,
+            zone: node.configuration.zone ?? HostName.current, version: node.configuration.version,
+            quota: node.quota.bytes, quotaAsked: identity.quotaAsked ?? node.quota.bytes,
+            term: try await node.catalog.position().term, usage: node.quota.usage(), namespace: replica.facts)
+    }
+
+    @Sendable private func blobs(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        try context.requireAdmin()
+        let after = try request.query("after").map { text -> BlobID in
+            guard let blob = BlobID(text) else { throw BrimError(.invalid, "a blob's id is 24 hex digits") }
+            return blob
+        }
+        let limit = try limit(request)
+        let found = try await node.catalog.page(after: after, limit: limit).rows
+        let page = Self.cut(found) { $0.label.attributes.count }
+        return try jsonResponse(
+            RecoveryBlobs(
+                blobs: page.map { row in
+                    RecoveryBlobs.Item(
+                        blob: row.blob, confirmed: row.state == .confirmed, size: row.size, checksum: row.checksum,
+                        created: Timestamp(milliseconds: row.created), label: row.label)
+                }, next: page.count < found.count || found.count == limit ? page.last?.blob : nil))
+    }
+
+    @Sendable private func entries(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
+        try context.requireAdmin()
+        let after = try request.queryInt("after").map { FileID(Int64($0)) }
+        let limit = try limit(request)
+        guard replica.facts != nil else { return try jsonResponse(RecoveryEntries(entries: [], next: nil)) }
+        let found = try await replica.read { try $0.entries(after: after, limit: limit) }.value
+        let page = Self.cut(found) { $0.attributes.count }
+        return try jsonResponse(
+            RecoveryEntries(
+                entries: page.map(FeedEntry.init),
+                next: page.count < found.count || found.count == limit ? page.last?.id : nil))
+    }
+
+    private func limit(_ request: Request) throws -> Int {
+        let limit = try request.queryInt("limit") ?? Limits.pageEntries
+        guard (1...Limits.pageEntries).contains(limit) else {
+            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) of them")
+        }
+        return limit
+    }
+
+    /// Attributes may be large: a page that has many of them is a shorter one.
+    private static func cut<Item>(_ found: [Item], attributes: (Item) -> Int) -> ArraySlice<Item> {
+        var bytes = 0
+        for (index, item) in found.enumerated() {
+            bytes += attributes(item) * 2 * Limits.attributeBytes
+            if bytes > attributeBytes { return found[...index] }
+        }
+        return found[...]
+    }
+}
+
+extension NamespaceReplica {
+    /// nil while there is no complete copy.
+    var facts: RecoveryFacts.Namespace? {
+        guard let progress = readProgress else { return nil }
+        return RecoveryFacts.Namespace(
+            asOf: Timestamp(milliseconds: progress.asOf), entries: progress.entries, scope: progress.scope)
+    }
+}
