@@ -46,7 +46,8 @@ public final class MongoMetadataStore: MetadataStore {
         logger: Logger = Logger(label: "brim.metadata"), clock: @escaping @Sendable () -> Timestamp = { .now }
     ) {
         self.init(
-            client: client, streams: streams, scans: scans, database: database, history: .current, logger: logger, clock: clock)
+            client: client, streams: streams, scans: scans, database: database, history: .current, logger: logger,
+            clock: clock)
     }
 
     /// With a history of versions of the caller's own, for tests of upgrades.

@@ -28,13 +28,19 @@ extension ScenarioTests {
             static func master(_ number: Int) -> String { number == 0 ? Swarm.master : "master-\(number + 1)" }
 
             /// `brim mongod run` there.
-            func startMember(_ number: Int, _ swarm: Swarm) throws {
+            func startMember(_ number: Int, _ swarm: Swarm, _ flags: [String] = []) throws {
                 try swarm.launch(
                     Self.member(number),
                     [
                         "mongod", "run", "--members", list, "--listen", "127.0.0.1:\(ports[number])", "--data",
                         swarm.data(of: Self.master(number)).path,
-                    ])
+                    ] + flags)
+            }
+
+            /// Its disk is lost.
+            func erase(_ number: Int, _ swarm: Swarm) throws {
+                try FileManager.default.removeItem(
+                    at: swarm.data(of: Self.master(number)).appending(path: "mongodb"))
             }
 
             func status(_ swarm: Swarm) async throws -> CommandResult {
@@ -204,6 +210,35 @@ extension ScenarioTests {
                 let second = try await swarm.cli(
                     ["master", "--listen", "127.0.0.1:0", "--data", swarm.data(of: Swarm.master).path])
                 #expect(second.status == 1 && second.stderr.contains("in use"), "\(second)")
+            }
+        }
+
+        /// Two of three are lost with their disks.
+        @Test func theOneThatIsLeftGoesOnAlone() async throws {
+            try await Swarm.run(Self.options()) { swarm in
+                let machines = try Machines()
+                for number in 0...2 { try machines.startMember(number, swarm) }
+                try await machines.waitUntilWell(swarm)
+                try await swarm.startMaster(named: Swarm.master, mongodb: machines.list)
+                try await swarm.brim("mkdir", "/before")
+                for number in 0...1 {
+                    try await swarm.kill9(Machines.member(number))
+                    try machines.erase(number, swarm)
+                }
+                try await swarm.stop(Machines.member(2))
+                try machines.startMember(2, swarm, ["--sole-survivor"])
+                try await swarm.waitFor("something can be written again", within: .seconds(120)) {
+                    try await swarm.cli(["mkdir", "-p", "/alone"]).status == 0
+                }
+                for number in 0...1 { try machines.startMember(number, swarm) }
+                try await machines.waitUntilWell(swarm)
+
+                // The others are as good as the one that was left.
+                try await swarm.kill9(Machines.member(2))
+                try await swarm.waitFor("something can be written without it", within: .seconds(120)) {
+                    try await swarm.cli(["mkdir", "-p", "/after"]).status == 0
+                }
+                #expect(try await swarm.brim("ls", "/").text.split(separator: "\n").count == 3)
             }
         }
 

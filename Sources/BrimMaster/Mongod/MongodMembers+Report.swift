@@ -12,11 +12,12 @@ extension MongodMembers {
         public var state: String
         /// Seconds by which it is behind the primary; nil when that is not known.
         public var behindSeconds: Int64?
-        /// Why it does not answer.
+        /// Why it does not answer, or what a primary still waits for.
         public var error: String?
 
-        /// Whether it has a vote and all data but what is on its way.
-        public var isWell: Bool { state == "primary" || state == "secondary" }
+        /// Whether it serves, with all data but what is on its way.
+        var serves: Bool { state == "primary" || state == "secondary" }
+        public var isWell: Bool { serves && error == nil }
     }
 
     /// Asks each member; a report for each, in their order.
@@ -31,7 +32,7 @@ extension MongodMembers {
         return hosts.indices.compactMap { number in
             guard let look = looks[number] else { return nil }
             var report = look.report
-            if report.isWell, let newest, let applied = look.appliedMilliseconds {
+            if report.serves, let newest, let applied = look.appliedMilliseconds {
                 report.behindSeconds = max(0, (newest - applied) / 1000)
             }
             return report
@@ -48,12 +49,16 @@ extension MongodMembers {
         do {
             return try await ReplicaSetKeeper.speaking(to: host, of: self, logger) { admin in
                 let status = try await admin.runCommand(["replSetGetStatus": 1])
-                let own = (status["members"]?.arrayValue ?? []).compactMap(\.documentValue)
-                    .first { $0["self"]?.boolValue == true }
+                let all = (status["members"]?.arrayValue ?? []).compactMap(\.documentValue)
+                let own = all.first { $0["self"]?.boolValue == true }
+                let state = (own?["stateStr"]?.stringValue ?? "unknown").lowercased()
+                // A member that was taken in gets its vote when it has all data, and a moment later.
+                let voters = status["votingMembersCount"]?.intValue ?? all.count
+                let waits = state == "primary" && voters < all.count
                 return Look(
                     report: Report(
-                        member: "\(host)", state: (own?["stateStr"]?.stringValue ?? "unknown").lowercased(),
-                        behindSeconds: nil, error: nil),
+                        member: "\(host)", state: state, behindSeconds: nil,
+                        error: waits ? "\(voters) of \(all.count) members have a vote yet" : nil),
                     appliedMilliseconds: own?["optimeDate"]?.dateValue.map {
                         Int64($0.timeIntervalSince1970 * 1000)
                     })

@@ -97,7 +97,9 @@ actor MongodSupervisor: Service {
         return uri(port: port)
     }
 
-    private static func uri(port: Int) -> String { "mongodb://127.0.0.1:\(port)/?replicaSet=\(MongodMembers.replicaSet)" }
+    private static func uri(port: Int) -> String {
+        "mongodb://127.0.0.1:\(port)/?replicaSet=\(MongodMembers.replicaSet)"
+    }
 
     // MARK: - Details
 
