@@ -30,6 +30,11 @@ public struct Planner: Sendable {
     /// Whether words of servers showed more room than was known of since this was asked last.
     public mutating func takeNews() -> Bool { ledger.takeNews() }
 
+    /// Whether a server that takes copies has not told yet what it has: until then no other copy gives way because of its.
+    public var awaitsReports: Bool {
+        ledger.accounts.values.contains { $0.server.receives && !$0.server.reconciled }
+    }
+
     /// Whether the next word of one of these servers may show more room than is known of.
     public func isUnsettled(_ servers: [ServerName]) -> Bool {
         servers.contains { ledger.accounts[$0]?.isUnsettled == true }

@@ -141,7 +141,8 @@ actor Replicator: BackgroundLoop {
                 position = nil
                 // All was seen only if this pass began at the first file.
                 if ordered > 0 { return .more }
-                return blocked ? .blocked : start == nil ? .rest : .more
+                if blocked || ledger.decide({ $0.awaitsReports }) { return .blocked }
+                return start == nil ? .rest : .more
             }
             if position == nil { self.first = first.id }
             if level == nil {
