@@ -26,7 +26,8 @@ import Testing
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private func parts(
-        _ fixture: Fixture, _ orders: AsyncStream<(ServerName, OrderBatch)>.Continuation
+        _ fixture: Fixture, _ orders: AsyncStream<(ServerName, OrderBatch)>.Continuation,
+        clock: any BrimClock = SystemClock()
     ) -> (giveUp: GiveUp, dispatcher: CopyDispatcher, breaker: EvictionGuard) {
         let ledger = fixture.ledger
         let desk = OrderDesk(term: 1, roster: fixture.roster, ledger: ledger, slaves: Slaves(orders: orders))
@@ -36,7 +37,7 @@ import Testing
             breaker: breaker, logger: logger)
         let dispatcher = CopyDispatcher(
             store: fixture.store, views: fixture.views, roster: fixture.roster, ledger: ledger, desk: desk,
-            giveUp: giveUp, bell: fixture.changed, logger: logger)
+            giveUp: giveUp, bell: fixture.changed, clock: clock, logger: logger)
         return (giveUp, dispatcher, breaker)
     }
 
@@ -47,7 +48,8 @@ import Testing
         let spare = try await fixture.file("/spare", on: ["bravo"], n: 1)
         let (file, blob) = (try #require(NeedyFile(needy)), try #require(spare.content?.blob))
         let (stream, orders) = AsyncStream.makeStream(of: (ServerName, OrderBatch).self)
-        let dispatcher = parts(fixture, orders).dispatcher
+        // It stands still: how long a machine takes for this is no matter.
+        let dispatcher = parts(fixture, orders, clock: TestClock()).dispatcher
         let (alpha, bravo) = (try ServerName(validating: "alpha"), try ServerName(validating: "bravo"))
         // What the store does not give up, since it is the only copy.
         let victim = Victim(file: spare.id, blob: blob, size: 3, surplus: 0, replicas: [alpha, bravo])
