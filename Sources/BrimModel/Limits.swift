@@ -26,6 +26,8 @@ public enum Limits {
     public static let nodeBodyBytes = 16 << 20
     /// Entries in one page of a listing.
     public static let pageEntries = 1000
+    /// Bytes of the attributes in one page of entries, were they as long as they may be.
+    public static let pageAttributeBytes = 16 << 20
     /// Files that one request may ask to read or to write.
     public static let requestFiles = 256
     /// Blobs in one page of a server's report.

@@ -30,9 +30,9 @@ public struct Planner: Sendable {
     /// Whether words of servers showed more room than was known of since this was asked last.
     public mutating func takeNews() -> Bool { ledger.takeNews() }
 
-    /// Whether a server that takes copies has not told yet what it has: until then no other copy gives way because of its.
-    public var awaitsReports: Bool {
-        ledger.accounts.values.contains { $0.server.receives && !$0.server.reconciled }
+    /// Servers that take copies and have not told yet what they have: until then no other copy gives way because of theirs.
+    public var unreconciled: [ServerName] {
+        ledger.accounts.values.map(\.server).filter { $0.receives && !$0.reconciled }.map(\.name).sorted()
     }
 
     /// Whether the next word of one of these servers may show more room than is known of.

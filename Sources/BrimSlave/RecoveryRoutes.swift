@@ -5,9 +5,6 @@ import Hummingbird
 
 /// What this slave tells those who rebuild lost metadata: its catalog and its copy of the namespace, page by page.
 struct RecoveryRoutes: Sendable {
-    /// Bytes of the attributes in one page, at most, were they as long as they may be.
-    private static let attributeBytes = 16 << 20
-
     let node: SlaveNode
     let replica: NamespaceReplica
 
@@ -35,9 +32,9 @@ struct RecoveryRoutes: Sendable {
             guard let blob = BlobID(text) else { throw BrimError(.invalid, "a blob's id is 24 hex digits") }
             return blob
         }
-        let limit = try limit(request)
+        let limit = try request.pageLimit()
         let found = try await node.catalog.page(after: after, limit: limit).rows
-        let page = Self.cut(found) { $0.label.attributes.count }
+        let page = cutPage(found) { $0.label.attributes.count }
         return try jsonResponse(
             RecoveryBlobs(
                 blobs: page.map { row in
@@ -50,32 +47,14 @@ struct RecoveryRoutes: Sendable {
     @Sendable private func entries(_ request: Request, _ context: BrimRequestContext) async throws -> Response {
         try context.requireAdmin()
         let after = try request.queryInt("after").map { FileID(Int64($0)) }
-        let limit = try limit(request)
+        let limit = try request.pageLimit()
         guard replica.facts != nil else { return try jsonResponse(RecoveryEntries(entries: [], next: nil)) }
         let found = try await replica.read { try $0.entries(after: after, limit: limit) }.value
-        let page = Self.cut(found) { $0.attributes.count }
+        let page = cutPage(found) { $0.attributes.count }
         return try jsonResponse(
             RecoveryEntries(
                 entries: page.map(FeedEntry.init),
                 next: page.count < found.count || found.count == limit ? page.last?.id : nil))
-    }
-
-    private func limit(_ request: Request) throws -> Int {
-        let limit = try request.queryInt("limit") ?? Limits.pageEntries
-        guard (1...Limits.pageEntries).contains(limit) else {
-            throw BrimError(.invalid, "limit is \(limit)", advice: "A page has 1 to \(Limits.pageEntries) of them")
-        }
-        return limit
-    }
-
-    /// Attributes may be large: a page that has many of them is a shorter one.
-    private static func cut<Item>(_ found: [Item], attributes: (Item) -> Int) -> ArraySlice<Item> {
-        var bytes = 0
-        for (index, item) in found.enumerated() {
-            bytes += attributes(item) * 2 * Limits.attributeBytes
-            if bytes > attributeBytes { return found[...index] }
-        }
-        return found[...]
     }
 }
 

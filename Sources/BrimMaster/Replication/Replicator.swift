@@ -141,7 +141,7 @@ actor Replicator: BackgroundLoop {
                 position = nil
                 // All was seen only if this pass began at the first file.
                 if ordered > 0 { return .more }
-                if blocked || ledger.decide({ $0.awaitsReports }) { return .blocked }
+                if blocked || ledger.decide({ !$0.unreconciled.isEmpty }) { return .blocked }
                 return start == nil ? .rest : .more
             }
             if position == nil { self.first = first.id }

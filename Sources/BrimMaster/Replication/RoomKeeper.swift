@@ -241,7 +241,7 @@ struct RoomKeeper: Sendable {
         if !limited.isEmpty {
             advice += ". The disk is full on \(limited.map(\.name.rawValue).joined(separator: ", "))"
         }
-        let returning = await roster.unreconciled
+        let returning = ledger.decide { $0.unreconciled }
         if !returning.isEmpty {
             advice =
                 "Try again in a moment: what \(returning.map(\.rawValue).joined(separator: ", ")) has is being compared, and "

@@ -53,24 +53,11 @@ struct FeedRoutes: Sendable {
         return try await feed.page {
             let position = try await core.store.changePosition()
             let found = try await core.store.entries(after: after, limit: limit)
-            let page = Self.cut(found)
+            let page = cutPage(found) { $0.attributes.count }
             return try jsonResponse(
                 SnapshotReply(
                     position: position.rawValue, entries: page.map(FeedEntry.init),
                     next: page.count < found.count || found.count == limit ? page.last?.id : nil))
         }
     }
-
-    /// Attributes may be large: a page that has many of them is a shorter one.
-    private static func cut(_ found: [Entry]) -> ArraySlice<Entry> {
-        var bytes = 0
-        for (index, entry) in found.enumerated() where !entry.attributes.isEmpty {
-            bytes += entry.attributes.count * 2 * Limits.attributeBytes
-            if bytes > Self.attributeBytes { return found[...index] }
-        }
-        return found[...]
-    }
-
-    /// Of one page, at most, were they as long as they may be.
-    private static let attributeBytes = 16 << 20
 }

@@ -132,9 +132,6 @@ actor Roster {
     /// Those that take new blobs: up, not draining, with a disk that is well.
     var receiving: [ServerRecord] { members.values.filter(\.isReceiving).map(\.record).sorted { $0.name < $1.name } }
 
-    /// Those that take new blobs and were not compared with the metadata since their slaves started.
-    var unreconciled: [ServerName] { members.filter { $1.isReceiving && !$1.isReconciled }.map(\.key).sorted() }
-
     /// Those whose copies can be read, but for one.
     func readable(besides name: ServerName) -> Set<ServerName> {
         Set(records.filter { $0.name != name && $0.state != .down && $0.forget == nil }.map(\.name))

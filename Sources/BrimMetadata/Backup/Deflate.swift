@@ -3,7 +3,6 @@ import CZlib
 
 /// Compresses bytes as gzip (RFC 1952) as they come. To be used by one task.
 final class Compressor {
-    private static let chunk = 64 * 1024
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
 
     /// Throws `.internal` when memory is short.
@@ -29,7 +28,7 @@ final class Compressor {
             stream.pointee.avail_in = UInt32(input.count)
             var hasMore = true
             while hasMore {
-                let (produced, status) = run(isLast ? Z_FINISH : Z_NO_FLUSH)
+                let (produced, status) = stream.step { deflate($0, isLast ? Z_FINISH : Z_NO_FLUSH) }
                 if !produced.isEmpty { try sink(produced) }
                 guard status >= Z_OK || status == Z_BUF_ERROR else {
                     throw BrimError(.internal, "zlib cannot compress: status \(status)")
@@ -38,17 +37,6 @@ final class Compressor {
             }
         }
     }
-
-    private func run(_ flush: Int32) -> (produced: [UInt8], status: Int32) {
-        var status = Z_OK
-        let produced = [UInt8](unsafeUninitializedCapacity: Self.chunk) { buffer, count in
-            stream.pointee.next_out = buffer.baseAddress
-            stream.pointee.avail_out = UInt32(buffer.count)
-            status = deflate(stream, flush)
-            count = buffer.count - Int(stream.pointee.avail_out)
-        }
-        return (produced, status)
-    }
 }
 
 /// Takes apart, as it comes, what a ``Compressor`` has made. To be used by one task.
@@ -56,7 +44,6 @@ final class Compressor {
 /// The head of gzip must be the one that is written here, whose time and system no checksum covers: so a file in which one
 /// byte is another one is never taken for the one that was made. (A bit may be, of those few that fill up its last byte.)
 final class Decompressor {
-    private static let chunk = 64 * 1024
     private static let head: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     /// Whether the end of the gzip stream, with its checksum, has been met.
@@ -90,7 +77,7 @@ final class Decompressor {
             stream.pointee.next_in = input.baseAddress
             stream.pointee.avail_in = UInt32(input.count)
             repeat {
-                let (produced, outcome) = run()
+                let (produced, outcome) = stream.step { inflate($0, Z_NO_FLUSH) }
                 output += produced
                 status = outcome
             } while status == Z_OK && (stream.pointee.avail_in > 0 || stream.pointee.avail_out == 0)
@@ -106,14 +93,19 @@ final class Decompressor {
         }
         return output
     }
+}
 
-    private func run() -> (produced: [UInt8], status: Int32) {
+extension UnsafeMutablePointer<z_stream> {
+    /// Lets zlib go on as far as a piece of output reaches.
+    fileprivate func step(
+        _ body: (UnsafeMutablePointer<z_stream>) -> Int32
+    ) -> (produced: [UInt8], status: Int32) {
         var status = Z_OK
-        let produced = [UInt8](unsafeUninitializedCapacity: Self.chunk) { buffer, count in
-            stream.pointee.next_out = buffer.baseAddress
-            stream.pointee.avail_out = UInt32(buffer.count)
-            status = inflate(stream, Z_NO_FLUSH)
-            count = buffer.count - Int(stream.pointee.avail_out)
+        let produced = [UInt8](unsafeUninitializedCapacity: 64 * 1024) { buffer, count in
+            pointee.next_out = buffer.baseAddress
+            pointee.avail_out = UInt32(buffer.count)
+            status = body(self)
+            count = buffer.count - Int(pointee.avail_out)
         }
         return (produced, status)
     }

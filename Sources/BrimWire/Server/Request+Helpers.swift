@@ -87,6 +87,17 @@ extension Request {
     }
 }
 
+/// What of these is one page: attributes may be large, and a page that has many of them is a shorter one.
+public func cutPage<Item>(_ found: [Item], attributes: (Item) -> Int) -> ArraySlice<Item> {
+    var bytes = 0
+    for (index, item) in found.enumerated() {
+        // Were they as long as they may be.
+        bytes += attributes(item) * 2 * Limits.attributeBytes
+        if bytes > Limits.pageAttributeBytes { return found[...index] }
+    }
+    return found[...]
+}
+
 /// Throws `.tooLarge` for more files than one request may name.
 public func checkBatch(_ count: Int) throws {
     guard count <= Limits.requestFiles else {
