@@ -155,7 +155,13 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1))) func aTokenThatExpiresEndsTheStream() async throws {
-        let ear = try await listen(after: nil, expires: .milliseconds(100))
-        #expect(ear.kinds.contains(.swarm) && !ear.kinds.contains(.gone))
+        var lifetime = Duration.milliseconds(50)
+        // On a busy machine a short life may be over before anything was said.
+        while true {
+            let ear = try await listen(after: nil, expires: lifetime)
+            #expect(!ear.kinds.contains(.gone))
+            if ear.kinds.contains(.swarm) { break }
+            lifetime *= 2
+        }
     }
 }
