@@ -32,6 +32,8 @@ let package = Package(
         .library(name: "BrimMaster", targets: ["BrimMaster"]),
         .library(name: "BrimSlave", targets: ["BrimSlave"]),
         .library(name: "BrimPlacement", targets: ["BrimPlacement"]),
+        // Loaded into daemons under test, and into nothing else.
+        .library(name: "BrimFaults", type: .dynamic, targets: ["CFaults"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -57,6 +59,7 @@ let package = Package(
             name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CCRC32C"),
         .target(name: "CLinux"),
+        .target(name: "CFaults"),
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
         .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
         .target(name: "ChildProcesses", dependencies: ["CLinux", "BrimModel"], swiftSettings: strict),
@@ -134,6 +137,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SimulationTests", dependencies: ["BrimSimulation", "BrimTestKit", "brim-simulate"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FaultTests",
+            dependencies: ["BrimTestKit", "BrimClient", "BrimModel", "BrimWire", "brim", logging] + nio,
             swiftSettings: strict),
         .testTarget(
             name: "ScenarioTests",

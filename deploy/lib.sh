@@ -135,6 +135,18 @@ need_pymongo() {
     die "no python3 with pymongo was found."
 }
 
+# For tests that break things: networks and disks of their own.
+need_fault_tools() {
+    local -a missing=()
+    # Where Debian has them, for root only.
+    PATH=$PATH:/usr/sbin:/sbin
+    have ip || missing+=(iproute2)
+    have nft || missing+=(nftables)
+    have mkfs.ext4 || missing+=(e2fsprogs)
+    have xfs_io || missing+=(xfsprogs)
+    ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
+}
+
 # Finds `swift` and makes sure that it is new enough.
 need_swift() {
     local advice="Install it from https://www.swift.org/install/linux/ and put it on PATH." found major minor

@@ -180,7 +180,7 @@ package enum Refusal {
         BrimError(.conflict, "term \(term) of leadership is over", retryable: false)
     }
     package static let requestDone = BrimError(
-        .conflict, "this request was carried out before", retryable: false)
+        .conflict, "this request was carried out or refused before", retryable: false)
     package static let otherPassword = BrimError(
         .denied, "the swarm in this database has another password",
         advice: "Start the master with the swarm's password, or with another database")

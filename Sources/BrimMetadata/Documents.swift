@@ -69,7 +69,28 @@ enum Documents {
         return document
     }
 
+    static func refused(_ request: String, _ error: BrimError, at: Timestamp) -> BSONDocument {
+        var document: BSONDocument = ["_id": .string(request), "at": .date(at)]
+        var refusal: BSONDocument = [
+            "code": .string(error.code.rawValue), "message": .string(error.message),
+            "retryable": .bool(error.retryable),
+        ]
+        if let advice = error.advice { refusal.append("advice", .string(advice)) }
+        document.append("refused", .document(refusal))
+        return document
+    }
+
     // MARK: Reading
+
+    /// What became of a request that is entered.
+    static func requestOutcome(_ document: BSONDocument) throws(BrimError) -> RequestOutcome {
+        guard let refusal = document["refused"]?.documentValue else { return .done }
+        let code = try refusal.read("code") { $0.stringValue.flatMap(BrimError.Code.init) }
+        return .refused(
+            BrimError(
+                code, try refusal.read("message") { $0.stringValue }, advice: refusal["advice"]?.stringValue,
+                retryable: refusal["retryable"]?.boolValue))
+    }
 
     static func entry(_ document: BSONDocument) throws(BrimError) -> Entry {
         let parent = FileID(try document.int64("parent"))

@@ -44,9 +44,13 @@ public protocol NamespaceStore: Sendable {
     /// Live entries of a directory in byte order of their names, those after `after` only, at most `limit`.
     func list(_ directory: FileID, after: EntryName?, limit: Int) async throws -> [Entry]
 
-    /// Whether a change that carried this request id was made, within the last day. Changes that carry one are made at most
-    /// once: asked for again, they throw `.conflict`.
-    func isDone(request: String) async throws -> Bool
+    /// What became of a request that carried this id, within the last day; nil: nothing yet. A change that carries the id of
+    /// one that was done or refused is not made, and throws `.conflict`.
+    func outcome(of request: String) async throws -> RequestOutcome?
+
+    /// Notes that a request is refused, so that nobody who is still at it elsewhere carries it out, and returns what became of
+    /// it: it may have been done, or refused otherwise, meanwhile.
+    func refuse(_ request: String, with error: BrimError) async throws -> RequestOutcome
 
     /// Makes a directory or symbolic link. Throws `.exists` when the name is taken, `.notFound` when the parent is gone.
     func create(_ entry: NewEntry) async throws -> Entry
@@ -135,6 +139,12 @@ public enum Precondition: Sendable, Hashable {
     case version(Int64)
     /// `If-Match: *`
     case present
+}
+
+/// What became of a request that carried an id.
+public enum RequestOutcome: Sendable, Equatable {
+    case done
+    case refused(BrimError)
 }
 
 /// A finished write: its blob is durable on every server in `replicas`.

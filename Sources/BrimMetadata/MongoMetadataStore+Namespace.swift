@@ -75,10 +75,19 @@ extension MongoMetadataStore {
         }
     }
 
-    public func isDone(request: String) async throws -> Bool {
+    public func outcome(of request: String) async throws -> RequestOutcome? {
         try await translatingErrors("looking for a request") {
-            try await collections.requests.findOne(["_id": .string(request)]) != nil
+            try await collections.requests.findOne(["_id": .string(request)]).map(Documents.requestOutcome)
         }
+    }
+
+    public func refuse(_ request: String, with error: BrimError) async throws -> RequestOutcome {
+        let document = Documents.refused(request, error, at: clock())
+        try await translatingErrors("refusing a request") {
+            // One that carries it out enters it in its transaction: either that is first, or it is in vain.
+            try await Schema.unlessPresent { _ = try await collections.requests.insertOne(document) }
+        }
+        return try await outcome(of: request) ?? .refused(error)
     }
 
     public func create(_ new: NewEntry) async throws -> Entry {

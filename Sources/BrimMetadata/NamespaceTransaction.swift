@@ -17,7 +17,7 @@ struct NamespaceTransaction {
         self.now = now
     }
 
-    /// Throws `.conflict` when a request was done before.
+    /// Throws `.conflict` when a request was done or refused before.
     func check(_ request: String?) throws {
         guard let request else { return }
         guard try requests.findOne(["_id": .string(request)]) == nil else { throw Refusal.requestDone }

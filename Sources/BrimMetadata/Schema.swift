@@ -46,13 +46,14 @@ enum Schema {
                 required: ["file", "kind", "at"],
                 ["file": integer, "blob": objectID, "server": string, "kind": string, "reason": string, "at": date]),
             indexes: [IndexModel(["file": 1, "at": 1])]),
-        // Requests that changed names, and were done.
+        // Requests that changed names and were done, or were refused.
         Collection(
-            name: "requests", validator: schema(required: ["at"], ["_id": string, "at": date]),
+            name: "requests",
+            validator: schema(required: ["at"], ["_id": string, "at": date, "refused": ["bsonType": "object"]]),
             indexes: [IndexModel(["at": 1], expireAfter: requestMemory)]),
     ]
 
-    /// How long a request is known to be one that was done: much longer than anybody repeats it.
+    /// How long it is known what became of a request: much longer than anybody repeats it.
     private static let requestMemory = Duration.seconds(86_400)
 
     static let views = [

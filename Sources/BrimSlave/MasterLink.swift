@@ -50,6 +50,14 @@ final class MasterLink: Sendable {
         state.withLock { $0.learned = LocalAddress.newMasters(urls, besides: masters) }
     }
 
+    /// Takes in masters of which somebody knew who may not know all.
+    func learn(more urls: [String]) {
+        state.withLock { state in
+            let new = urls.filter { !state.learned.contains($0) }
+            state.learned = LocalAddress.newMasters(state.learned + new, besides: masters)
+        }
+    }
+
     /// `POST /v1/node/ROUTE` to `first` (a URL), then to the others until one answers. Throws what the one that answered
     /// refuses with, else the last `.unavailable` or `.timeout`.
     func call<Reply: Decodable & Sendable>(

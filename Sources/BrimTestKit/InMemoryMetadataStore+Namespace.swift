@@ -36,15 +36,21 @@ extension InMemoryMetadataStore {
             .prefix(limit).map(\.entry)
     }
 
-    public func isDone(request: String) -> Bool { requests.contains(request) }
+    public func outcome(of request: String) -> RequestOutcome? { requests[request] }
 
-    /// Throws `.conflict` for a request that was done before.
+    public func refuse(_ request: String, with error: BrimError) -> RequestOutcome {
+        let outcome = requests[request] ?? .refused(error)
+        requests[request] = outcome
+        return outcome
+    }
+
+    /// Throws `.conflict` for a request that was done or refused before.
     func check(_ request: String?) throws {
-        if let request, requests.contains(request) { throw Refusal.requestDone }
+        if let request, requests[request] != nil { throw Refusal.requestDone }
     }
 
     func enter(_ request: String?) {
-        if let request { requests.insert(request) }
+        if let request { requests[request] = .done }
     }
 
     public func create(_ new: NewEntry) throws -> Entry {

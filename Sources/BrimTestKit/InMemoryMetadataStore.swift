@@ -41,7 +41,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     /// The latest term in which each server was claimed or judged.
     var claims: [ServerName: Int64] = [:]
     var masters: [String: MasterRecord] = [:]
-    var requests: Set<String> = []
+    var requests: [String: RequestOutcome] = [:]
     var records: [FileID: Record] = [:]
     var trash: [FileID: Record] = [:]
     var olds: [FileID: Old] = [:]

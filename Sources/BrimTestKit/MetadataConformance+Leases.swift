@@ -9,10 +9,10 @@ extension MetadataConformance {
     static let requests: [MetadataConformance] = [
         MetadataConformance("a request that carries an id is carried out once") { f in
             func again(_ request: String, _ body: () async throws -> Void) async throws {
-                try expect(try await f.store.isDone(request: request), "\(request) was done")
+                try expectEqual(try await f.store.outcome(of: request), .done)
                 try await expectError(.conflict, body)
             }
-            try expect(try await !f.store.isDone(request: "1"), "nothing was asked for yet")
+            try expectEqual(try await f.store.outcome(of: "1"), nil)
             func make(_ name: String, _ request: String) async throws -> Entry {
                 try await f.store.create(
                     NewEntry(
@@ -28,7 +28,7 @@ extension MetadataConformance {
             // A request that failed may be tried again.
             try await f.directory("there")
             try await expectError(.exists) { _ = try await make("there", "2") }
-            try expect(try await !f.store.isDone(request: "2"), "it failed")
+            try expectEqual(try await f.store.outcome(of: "2"), nil)
             _ = try await make("here", "2")
 
             let file = try await f.file("f")
@@ -72,7 +72,25 @@ extension MetadataConformance {
             let outcomes = try await f.store.remove(
                 [Removal(current, path: "/d")], now: false, view: f.view, request: "1")
             try expectEqual(outcomes.map { $0?.code }, [.notEmpty])
-            try expect(try await !f.store.isDone(request: "1"), "it is to be tried again")
+            try expectEqual(try await f.store.outcome(of: "1"), nil)
+        },
+        MetadataConformance("a request that was refused is not carried out by anybody who is still at it") { f in
+            let refusal = BrimError(.notFound, "/f does not exist", advice: "Look where it is")
+            try expectEqual(try await f.store.refuse("1", with: refusal), .refused(refusal))
+            let file = try await f.file("f")
+            func move(_ request: String) async throws {
+                _ = try await f.store.rename(
+                    file.id, from: f.place("f"), to: f.place("g"), path: "/g", replace: false, view: f.view,
+                    request: request)
+            }
+            try await expectError(.conflict) { try await move("1") }
+            try expect(try await f.store.entry(at: f.place("f")) != nil, "it was moved though that was refused")
+            // The first outcome counts.
+            let other = BrimError(.exists, "/g exists already")
+            try expectEqual(try await f.store.refuse("1", with: other), .refused(refusal))
+            try expectEqual(try await f.store.outcome(of: "1"), .refused(refusal))
+            try await move("2")
+            try expectEqual(try await f.store.refuse("2", with: other), .done)
         },
     ]
 

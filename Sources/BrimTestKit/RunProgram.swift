@@ -17,3 +17,14 @@ public func runProgram(
     }
     return (status, output)
 }
+
+/// Runs a shell script and returns its status and its output.
+func runShell(_ script: String) async throws -> (status: Int32, output: String) {
+    try await runProgram(URL(filePath: "/bin/sh"), ["-c", script])
+}
+
+/// Runs a shell script, and throws with its output unless it ends with status 0.
+func mustSucceed(_ script: String) async throws {
+    let (status, output) = try await runShell(script)
+    guard status == 0 else { throw SwarmFailure("status \(status) of:\n\(script)\n\(output)") }
+}

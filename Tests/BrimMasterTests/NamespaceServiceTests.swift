@@ -71,6 +71,67 @@ import Testing
         #expect(await code { _ = try await fixture.namespace.remove(.root, recursive: true) } == .invalid)
     }
 
+    /// What was found at a path and is elsewhere when it is to go was not meant.
+    @Test func aRemovalThatMeetsARenamingRemovesNothingElse() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        let (from, to) = (try path("/from"), try path("/to"))
+        var both = 0
+        for _ in 0..<300 {
+            try await fixture.file("/from", on: ["alpha"])
+            async let renamed = code { _ = try await fixture.namespace.rename(from, to: to, replace: true) }
+            async let removed = code { _ = try await fixture.namespace.remove(from, recursive: false) }
+            let (rename, remove) = (await renamed, await removed)
+            if remove == nil, rename == nil { both += 1 }
+            #expect([nil, .notFound].contains(rename) && [nil, .notFound].contains(remove))
+            #expect(try await fixture.store.resolve(to).count == (rename == nil ? 2 : 1))
+            if rename == nil { _ = try await fixture.namespace.remove(to, recursive: false) }
+        }
+        #expect(both == 0)
+    }
+
+    /// A path under which there is always something is never said not to be there.
+    @Test func whatIsReplacedMeanwhileIsStillThere() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        let namespace = fixture.namespace
+        let (spare, taken, other) = (try path("/spare"), try path("/taken"), try path("/other"))
+        for number in 0..<300 {
+            for name in ["/spare", "/taken"] { try await fixture.file(name, on: ["alpha"]) }
+            async let replaced = code { _ = try await namespace.rename(spare, to: taken, replace: true) }
+            async let used = code {
+                switch number % 3 {
+                case 0: _ = try await namespace.rename(taken, to: other, replace: true)
+                case 1: _ = try await namespace.remove(taken, recursive: false)
+                default: _ = try await namespace.change(taken, ChangeRequest(mode: 0o600))
+                }
+            }
+            let outcomes = (await replaced, await used)
+            #expect(outcomes == (nil, nil), "\(number)")
+            for rest in [taken, other] { _ = await code { _ = try await namespace.remove(rest, recursive: false) } }
+        }
+    }
+
+    /// The first try hangs at another master, the second one is refused, and then the first goes on.
+    @Test func whatWasRefusedIsNotCarriedOutLater() async throws {
+        let fixture = try await Fixture(servers: ["alpha"])
+        let namespace = fixture.namespace
+        let (from, to) = (try path("/from"), try path("/to"))
+        let hangs = Latch<Void>()
+        async let first = code {
+            try await namespace.once("1") {
+            } _: {
+                try await hangs.get()
+                _ = try await namespace.rename(from, to: to, replace: false, request: "1")
+            }
+        }
+        #expect(await code { _ = try await namespace.rename(from, to: to, replace: false, request: "1") } == .notFound)
+        try await fixture.file("/from", on: ["alpha"])
+        hangs.set(.success(()))
+        #expect(await first == .notFound)
+        #expect(try await namespace.stat(from).type == .file)
+        // Whoever asks a third time is told the same.
+        #expect(await code { _ = try await namespace.rename(from, to: to, replace: false, request: "1") } == .notFound)
+    }
+
     @Test func refusesToMoveADirectoryBelowItself() async throws {
         let fixture = try await Fixture(servers: ["alpha"])
         try await fixture.file("/a/b/f", on: ["alpha"])

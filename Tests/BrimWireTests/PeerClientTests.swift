@@ -8,7 +8,9 @@ import NIOPosix
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(10)))
+/// One at a time: on a machine that is busy otherwise all of them at once would wait for each other longer than a connection
+/// may take.
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct PeerClientTests {
     private struct Parts: AsyncSequence, Sendable {
         typealias Element = ByteBuffer

@@ -18,31 +18,33 @@ extension NamespaceService {
     private func removeNow(
         _ path: BrimPath, recursive: Bool, now: Bool, request: String?
     ) async throws -> RemoveReply {
-        let entry = try await entry(at: path)
         guard !path.isRoot else {
             throw BrimError(.invalid, "/ cannot be removed", advice: "Name what is in it")
         }
         var reply = RemoveReply(files: 0, directories: 0)
-        for _ in 0..<Self.removeAttempts {
-            if entry.type == .directory, recursive { try await empty(entry.id, path.description, now: now, &reply) }
-            let current = try await store.entry(entry.id) ?? entry
-            let removal = Removal(current, path: path.description)
+        for _ in 0..<Self.attempts {
+            // By its path each time: what was there may have been moved elsewhere, and is none of ours then.
+            var entry = try await entry(at: path)
+            if entry.type == .directory, recursive {
+                try await empty(entry.id, path.description, now: now, &reply)
+                // Emptying it has changed it.
+                entry = try await self.entry(at: path)
+            }
             let outcomes = try await store.remove(
-                [removal], now: now, view: try await views.current(), request: request)
+                [Removal(entry, path: path.description)], now: now, view: try await views.current(), request: request)
             switch outcomes.first ?? nil {
             case nil:
                 if entry.type == .directory { reply.directories += 1 } else { reply.files += 1 }
                 return reply
             case let error? where error.code == .notEmpty && !recursive:
                 throw BrimError(.notEmpty, "\(path) is not empty", advice: "Use -r to remove all that is in it")
-            case let error? where error.code == .conflict || error.code == .notEmpty:
+            case let error? where [.conflict, .notEmpty, .notFound].contains(error.code):
                 continue
             case let error?:
                 throw error
             }
         }
-        throw BrimError(
-            .conflict, "\(path) keeps changing while it is removed", advice: "Stop those who write there and try again")
+        throw Self.keepsChanging(path)
     }
 
     /// Removes everything below a directory, deepest first; gives up on one that fills as fast as it is emptied.
@@ -51,7 +53,7 @@ extension NamespaceService {
     ) async throws {
         func child(_ entry: Entry) -> String { "\(path)/\(entry.name?.text ?? "")" }
         var idle = 0
-        while idle < Self.removeAttempts {
+        while idle < Self.attempts {
             let page = try await store.list(directory, after: nil, limit: Limits.pageEntries)
             if page.isEmpty { return }
             for entry in page where entry.type == .directory {
@@ -70,6 +72,4 @@ extension NamespaceService {
             idle = failures.contains { $0 == nil } ? 0 : idle + 1
         }
     }
-
-    static let removeAttempts = 20
 }

@@ -82,7 +82,8 @@ struct NamespaceService: Sendable {
     // MARK: - Changing
 
     /// Makes a change that carries the id of a request at most once: whoever got no answer may ask again, any master. When
-    /// the request was carried out before, `done` answers.
+    /// the request was carried out before, `done` answers. One that is refused is refused for good, since an earlier try may
+    /// still be under way at a master that hangs: it must not be carried out when that goes on.
     func once<Reply>(
         _ request: String?, done: () async throws -> Reply, _ change: () async throws -> Reply
     ) async throws -> Reply {
@@ -91,14 +92,16 @@ struct NamespaceService: Sendable {
             throw BrimError(.invalid, "the id of a request has 1 to \(Limits.requestBytes) bytes")
         }
         // First, so that nothing that came in the place of what it made, moved or removed is touched.
-        if try await store.isDone(request: request) { return try await done() }
-        do {
-            return try await change()
-        } catch let error as BrimError where error.code != .unavailable && error.code != .timeout {
-            // The same request may have been carried out meanwhile, by another master.
-            guard try await store.isDone(request: request) else { throw error }
-            return try await done()
+        var outcome = try await store.outcome(of: request)
+        if outcome == nil {
+            do {
+                return try await change()
+            } catch let error as BrimError where ![.unavailable, .timeout, .internal].contains(error.code) {
+                outcome = try await store.refuse(request, with: error)
+            }
         }
+        if case .refused(let error) = outcome { throw error }
+        return try await done()
     }
 
     /// Makes a directory. With `parents`, missing parents are made and an existing directory is no error.
@@ -183,28 +186,56 @@ struct NamespaceService: Sendable {
         guard from == to || !from.contains(to) else {
             throw BrimError(.invalid, "\(from) cannot be moved below itself", advice: "Choose another target")
         }
-        let entry = try await entry(at: from)
-        guard let fromParent = entry.parent else { throw BrimError(.invalid, "/ cannot be moved") }
-        if from == to { return FileStat(path: to.description, entry: entry) }
-        let directory = try await directory(at: toParent)
-        let moved = try await store.rename(
-            entry.id, from: EntryPlace(parent: fromParent, name: fromName),
-            to: EntryPlace(parent: directory.id, name: toName), path: to.description, replace: replace,
-            view: try await views.current(), request: request)
-        return FileStat(path: to.description, entry: moved)
+        return try await withEntry(at: from) { entry in
+            guard let fromParent = entry.parent else { throw BrimError(.invalid, "/ cannot be moved") }
+            if from == to { return FileStat(path: to.description, entry: entry) }
+            let directory = try await directory(at: toParent)
+            let moved = try await store.rename(
+                entry.id, from: EntryPlace(parent: fromParent, name: fromName),
+                to: EntryPlace(parent: directory.id, name: toName), path: to.description, replace: replace,
+                view: try await views.current(), request: request)
+            return FileStat(path: to.description, entry: moved)
+        }
     }
 
     func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
-        let entry = try await entry(at: path)
-        if let n = request.n { try Self.checkCopies(n) }
-        if let mode = request.mode { try Self.checkMode(mode) }
-        let attributes = request.attributes ?? [:]
-        try Self.checkAttributes(entry.attributes.keys.count { attributes[$0] == nil }, attributes)
-        let changed = try await store.update(
-            entry.id,
-            EntryChange(n: request.n, attributes: attributes, mode: request.mode, modified: request.modified),
-            view: try await views.current())
-        return FileStat(path: path.description, entry: changed)
+        try await withEntry(at: path) { entry in
+            if let n = request.n { try Self.checkCopies(n) }
+            if let mode = request.mode { try Self.checkMode(mode) }
+            let attributes = request.attributes ?? [:]
+            try Self.checkAttributes(entry.attributes.keys.count { attributes[$0] == nil }, attributes)
+            let changed = try await store.update(
+                entry.id,
+                EntryChange(n: request.n, attributes: attributes, mode: request.mode, modified: request.modified),
+                view: try await views.current())
+            return FileStat(path: path.description, entry: changed)
+        }
+    }
+
+    /// Does something with what is at a path. When that was replaced or removed before it was done, what is at the path then
+    /// takes its place, as if this had been asked a moment later. Throws `.notFound` when nothing is there.
+    private func withEntry<Reply>(at path: BrimPath, _ body: (Entry) async throws -> Reply) async throws -> Reply {
+        var found = try await entry(at: path)
+        for _ in 0..<Self.attempts {
+            do {
+                return try await body(found)
+            } catch let error as BrimError where error.code == .notFound {
+                let present = try await entry(at: path)
+                // Something else is missing.
+                if present.id == found.id { throw error }
+                found = present
+            }
+        }
+        throw Self.keepsChanging(path)
+    }
+
+    /// How often what was found at a path may be another thing by the time it is changed.
+    static let attempts = 20
+
+    static func keepsChanging(_ path: BrimPath) -> BrimError {
+        BrimError(
+            .conflict, "\(path) keeps changing while it is worked on",
+            advice: "Stop those who write there and try again")
     }
 
     // MARK: - Rules

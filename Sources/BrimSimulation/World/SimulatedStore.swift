@@ -70,7 +70,13 @@ extension SimulatedStore {
         try await call("list") { $0.list(directory, after: after, limit: limit) }
     }
 
-    func isDone(request: String) async throws -> Bool { try await call("isDone") { $0.isDone(request: request) } }
+    func outcome(of request: String) async throws -> RequestOutcome? {
+        try await call("outcome") { $0.outcome(of: request) }
+    }
+
+    func refuse(_ request: String, with error: BrimError) async throws -> RequestOutcome {
+        try await call("refuse") { $0.refuse(request, with: error) }
+    }
 
     func create(_ entry: NewEntry) async throws -> Entry { try await call("create") { try $0.create(entry) } }
 

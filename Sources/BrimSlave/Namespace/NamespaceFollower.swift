@@ -12,6 +12,8 @@ final class NamespaceFollower: BackgroundLoop {
 
     /// A master that says nothing for so long is left.
     private static let idle = Duration.seconds(10)
+    /// Other servers that are asked which masters there are, each time that a master fails.
+    private static let othersAsked = 3
     /// How often the time is written down while nothing changes.
     private static let notePace = Duration.seconds(10)
 
@@ -53,10 +55,29 @@ final class NamespaceFollower: BackgroundLoop {
                 if Task.isCancelled { return }
                 worker.failed(error)
                 await judge(error, of: master)
-                if !(error is Gone) { turn += 1 }
+                if !(error is Gone) {
+                    turn += 1
+                    await askOtherServers()
+                }
             }
             if ContinuousClock.now - began > .seconds(30) { backoff = Backoff() }
             try? await Task.sleep(for: backoff.next())
+        }
+    }
+
+    /// Asks other servers which masters there are: those that this one knows may all be gone for good.
+    private func askOtherServers() async {
+        let swarm = node.directory.identity.swarm
+        let others = (replica.swarm?.servers ?? []).filter { $0.name != node.name && $0.state != .down }
+        for server in others.shuffled().prefix(Self.othersAsked) {
+            do {
+                let told = try await node.peers.call(
+                    .GET, "http://\(server.address)/v1/swarm", token: try token(), deadline: .seconds(2),
+                    as: SwarmReply.self)
+                if told.swarm == swarm { node.masters.learn(more: told.masters) }
+            } catch {
+                node.logger.debug("a server does not answer", metadata: ["server.name": "\(server.name)"])
+            }
         }
     }
 

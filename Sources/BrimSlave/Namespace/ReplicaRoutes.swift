@@ -32,9 +32,10 @@ struct ReplicaRoutes: Sendable {
     /// As the masters told last.
     private func swarm() -> SwarmReply {
         let told = replica.swarm
+        let masters = told?.masters ?? []
         return SwarmReply(
             swarm: node.directory.identity.swarm,
-            masters: told.flatMap { $0.masters.isEmpty ? nil : $0.masters } ?? node.configuration.masters,
+            masters: masters + node.masters.known.filter { !masters.contains($0) },
             servers: told?.servers ?? [], replica: replica.status())
     }
 

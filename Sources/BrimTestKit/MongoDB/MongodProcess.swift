@@ -14,12 +14,13 @@ public struct MongodStartError: Error, CustomStringConvertible {
     public let description: String
 }
 
-/// A mongod on loopback, in a directory of its own, that never outlives the process that started it: a guard, a shell that
+/// A mongod in a directory of its own, that never outlives the process that started it: a guard, a shell that
 /// reads a pipe of which only this process holds the other end, ends it and removes its directory when the pipe closes, for
 /// whatever reason. Needs Linux (`/proc`).
 final class MongodProcess: Sendable {
-    /// On 127.0.0.1; stays the same over a restart.
+    /// Stays the same over a restart.
     let port: Int
+    private let host: TestHost
     /// Holds the data and `mongod.log`.
     let directory: URL
     private let binary: String
@@ -28,7 +29,8 @@ final class MongodProcess: Sendable {
     private let running = Mutex<ChildProcess?>(nil)
 
     /// In a fresh directory, not started.
-    init(replicaSet: String) throws {
+    init(replicaSet: String, on host: TestHost = .loopback) throws {
+        self.host = host
         binary = try Self.findBinary()
         port = try FreePort.any()
         self.replicaSet = replicaSet
@@ -89,10 +91,9 @@ final class MongodProcess: Sendable {
         """
 
     func launch() throws {
-        let arguments =
+        let options =
             [
-                "-c", Self.guardScript, "mongod-guard", directory.path, binary,
-                "--dbpath", directory.path, "--port", String(port), "--bind_ip", "127.0.0.1",
+                "--dbpath", directory.path, "--port", String(port), "--bind_ip", host.address,
                 "--replSet", replicaSet, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256",
                 "--nounixsocket",
             ]
@@ -102,8 +103,11 @@ final class MongodProcess: Sendable {
                 "enableTestCommands=1", "shutdownTimeoutMillisForSignaledShutdown=100",
                 "diagnosticDataCollectionEnabled=false",
             ].flatMap { ["--setParameter", $0] }
+        let command = host.command(URL(filePath: binary), options)
         let process = try ChildProcess(
-            URL(filePath: "/bin/sh"), arguments, input: .leash, output: .inherited, error: .inherited)
+            URL(filePath: "/bin/sh"),
+            ["-c", Self.guardScript, "mongod-guard", directory.path, command.executable.path] + command.arguments,
+            input: .leash, output: .inherited, error: .inherited)
         running.withLock { $0 = process }
     }
 

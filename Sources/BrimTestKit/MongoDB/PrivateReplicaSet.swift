@@ -8,16 +8,20 @@ import Synchronization
     import Musl
 #endif
 
-/// A real replica set for tests: several mongods on loopback that can be killed, held still, asked to step down, and cut
+/// A real replica set for tests: several mongods that can be killed, held still, asked to step down, and cut
 /// off from each other. None of them outlives the process that started it.
 ///
-/// Everybody reaches a member by way of a TCP proxy in this process (``MongodBridge``), which is how a member is cut off from
+/// On loopback everybody reaches a member by way of a TCP proxy in this process (``MongodBridge``), which is how a member is cut off from
 /// the others and not from the masters, as is needed to see what a former primary still acknowledges. A member that hangs, or is cut off
-/// from everybody, is one that is held still (SIGSTOP): its connections stay and are silent. Neither needs root.
+/// from everybody, is one that is held still (SIGSTOP): its connections stay and are silent. Neither needs root. On hosts of a ``TestNetwork`` that network is
+/// what is cut.
 public final class PrivateReplicaSet: TestDatabase {
     private struct Member {
         var process: MongodProcess
-        var bridge: MongodBridge
+        /// nil on hosts of their own.
+        var bridge: MongodBridge?
+        /// How everybody reaches it.
+        var address: String
         /// Speaks to it directly, whatever is cut.
         var client: MongoClient
     }
@@ -48,7 +52,7 @@ public final class PrivateReplicaSet: TestDatabase {
 
     /// Names only some of the members; a driver learns of the others from them.
     public func uri(of some: [Int]) -> String {
-        let hosts = some.map { "127.0.0.1:\(members[$0].bridge.port)" }.joined(separator: ",")
+        let hosts = some.map { members[$0].address }.joined(separator: ",")
         return "mongodb://\(hosts)/?replicaSet=\(Self.name)"
     }
 
@@ -56,20 +60,24 @@ public final class PrivateReplicaSet: TestDatabase {
 
     /// Returns when one member is primary and all others are secondaries.
     ///
-    /// - Parameter electionTimeout: silence of the primary after which the others elect another one; MongoDB's own by default.
-    public static func start(members count: Int = 3, electionTimeout: Duration = .seconds(10)) async throws
-        -> PrivateReplicaSet
-    {
+    /// - Parameters:
+    ///   - hosts: where the members are.
+    ///   - electionTimeout: silence of the primary after which the others elect another one; MongoDB's own by default.
+    public static func start(
+        on hosts: [TestHost] = [.loopback, .loopback, .loopback], electionTimeout: Duration = .seconds(10)
+    ) async throws -> PrivateReplicaSet {
         var members: [Member] = []
-        for _ in 0..<count {
-            let process = try MongodProcess(replicaSet: name)
-            let bridge = try await MongodBridge.open(to: process.port)
+        for host in hosts {
+            let process = try MongodProcess(replicaSet: name, on: host)
+            let direct = "\(host.address):\(process.port)"
+            let bridge = host == .loopback ? try await MongodBridge.open(to: process.port) : nil
             let client = try MongoClient(
-                uri: "mongodb://127.0.0.1:\(process.port)/?directConnection=true",
+                uri: "mongodb://\(direct)/?directConnection=true",
                 options: MongoClientOptions(
                     poolSize: 2, serverSelectionTimeout: .seconds(2), connectTimeout: .seconds(2),
                     socketTimeout: .seconds(5), heartbeat: .milliseconds(500)))
-            members.append(Member(process: process, bridge: bridge, client: client))
+            let address = bridge.map { "\(host.address):\($0.port)" } ?? direct
+            members.append(Member(process: process, bridge: bridge, address: address, client: client))
         }
         let set = PrivateReplicaSet(members)
         do {
@@ -85,7 +93,7 @@ public final class PrivateReplicaSet: TestDatabase {
 
     private func initiate(_ electionTimeout: Duration) async throws {
         let hosts = members.enumerated().map { number, member -> BSONDocument in
-            ["_id": .int(number), "host": .string("127.0.0.1:\(member.bridge.port)")]
+            ["_id": .int(number), "host": .string(member.address)]
         }
         let configuration: BSONDocument = [
             "_id": .string(Self.name), "members": .documents(hosts),
@@ -114,6 +122,8 @@ public final class PrivateReplicaSet: TestDatabase {
         if hello["isWritablePrimary"]?.boolValue == true { return .primary }
         return hello["secondary"]?.boolValue == true ? .secondary : .other
     }
+
+    public func isRunning(_ member: Int) -> Bool { members[member].process.isRunning }
 
     /// Waits until a member says that it is primary.
     ///
@@ -172,16 +182,16 @@ public final class PrivateReplicaSet: TestDatabase {
         frozen.withLock { _ = $0.remove(member) }
     }
 
-    /// Cuts a member off from the others, both ways; clients reach all of them.
+    /// Cuts a member on loopback off from the others, both ways; clients reach all of them.
     public func isolate(_ member: Int) {
         let port = members[member].process.port
         let others = Set(members.map(\.process.port)).subtracting([port])
-        for (number, other) in members.enumerated() { other.bridge.cut(number == member ? others : [port]) }
+        for (number, other) in members.enumerated() { other.bridge?.cut(number == member ? others : [port]) }
     }
 
     /// Everybody reaches everybody again.
     public func heal() {
-        for member in members { member.bridge.cut([]) }
+        for member in members { member.bridge?.cut([]) }
     }
 
     /// Ends all of it, and removes the directories.
@@ -191,7 +201,7 @@ public final class PrivateReplicaSet: TestDatabase {
         await withTaskGroup(of: Void.self) { group in
             for member in members { group.addTask { await member.process.remove() } }
         }
-        for member in members { await member.bridge.close() }
+        for member in members { await member.bridge?.close() }
     }
 
     // MARK: - Details

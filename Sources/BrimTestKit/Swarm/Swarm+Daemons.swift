@@ -99,13 +99,7 @@ extension Swarm {
 
     /// Starts a slave and returns when the master says that it is up.
     public func startSlave(_ name: String, quota: String, _ flags: [String] = []) async throws {
-        try launch(
-            name,
-            [
-                "slave", "--master", masterList, "--data", data(of: name).path, "--quota", quota, "--name", name,
-                "--listen", "127.0.0.1:\(try FreePort.any())",
-            ] + flags)
-        try await waitUntilUp([name])
+        try await startSlaves([name], quota: quota, flags)
     }
 
     /// Starts several slaves of one quota and returns when all are up.
@@ -115,10 +109,15 @@ extension Swarm {
                 name,
                 [
                     "slave", "--master", masterList, "--data", data(of: name).path, "--quota", quota, "--name", name,
-                    "--listen", "127.0.0.1:\(try FreePort.any())",
+                    "--listen", "\(host(of: name).address):\(try FreePort.any())",
                 ] + flags)
         }
         try await waitUntilUp(names)
+    }
+
+    /// Has a daemon be started with these variables from now on.
+    public func setEnvironment(of daemon: String, _ variables: [String: String]) {
+        state.withLock { $0.environments[daemon] = variables }
     }
 
     /// Starts any daemon under a name of the test's own, without waiting for it.
@@ -127,8 +126,11 @@ extension Swarm {
         _ name: String, _ arguments: [String], environment changes: [String: String?] = [:]
     ) throws -> BrimProcess {
         let log = log(of: name)
+        let own: [String: String?] = state.withLock { $0.environments[name] } ?? [:]
+        let command = host(of: name).command(run.brim, arguments)
         let process = try BrimProcess(
-            run.brim, arguments, environment: try environment(changes), directory: scratch, stdout: log, stderr: log)
+            command.executable, command.arguments,
+            environment: try environment(own.merging(changes) { $1 }), directory: scratch, stdout: log, stderr: log)
         state.withLock { state in
             if state.daemons[name] == nil { state.order.append(name) }
             state.daemons[name] = Daemon(process: process, arguments: arguments, log: log)

@@ -57,7 +57,9 @@ extension Swarm {
         guard !daemon.process.isRunning else { throw SwarmFailure("\(name) still runs") }
         var arguments = daemon.arguments + flags
         if let quota, let index = arguments.firstIndex(of: "--quota") { arguments[index + 1] = quota }
-        if let port, let index = arguments.firstIndex(of: "--listen") { arguments[index + 1] = "127.0.0.1:\(port)" }
+        if let port, let index = arguments.firstIndex(of: "--listen") {
+            arguments[index + 1] = "\(host(of: name).address):\(port)"
+        }
         return try launch(name, arguments)
     }
 

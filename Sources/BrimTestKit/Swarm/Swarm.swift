@@ -46,6 +46,9 @@ public final class Swarm: Sendable {
         /// Where it has moved since the start.
         var databaseURI: String?
         var watchesQuotas = false
+        /// More variables of daemons, by name.
+        var environments: [String: [String: String]] = [:]
+        var endings: [@Sendable () async -> Void] = []
     }
 
     /// Name of the first master among the daemons.
@@ -107,11 +110,13 @@ public final class Swarm: Sendable {
 
     /// Of the first master; 0 before it was started.
     public var masterPort: Int { state.withLock { $0.masterPorts[Self.master] ?? 0 } }
-    public var url: String { "http://127.0.0.1:\(masterPort)" }
+    public var url: String { url(of: Self.master) }
     /// Of one of the masters.
     public func url(of master: String) -> String {
-        "http://127.0.0.1:\(state.withLock { $0.masterPorts[master] ?? 0 })"
+        "http://\(host(of: master).address):\(state.withLock { $0.masterPorts[master] ?? 0 })"
     }
+    /// Where a daemon runs.
+    func host(of daemon: String) -> TestHost { options.hosts[daemon] ?? .loopback }
     /// Names of the masters that were started, the first one first.
     public var masters: [String] { state.withLock { $0.masterPorts.keys.sorted() } }
     /// URLs of all masters, as a list for flags.
@@ -146,6 +151,9 @@ public final class Swarm: Sendable {
 
     // MARK: - The end
 
+    /// Has something done when all daemons have ended, whatever happened; what was asked for last comes first.
+    public func atEnd(_ ending: @escaping @Sendable () async -> Void) { state.withLock { $0.endings.append(ending) } }
+
     /// Ends all daemons, the youngest first, and removes the directory.
     private func end() async {
         await state.withLock { $0.client }?.shutdown()
@@ -154,6 +162,7 @@ public final class Swarm: Sendable {
             await daemon(name)?.process.end(patience: .seconds(15))
         }
         for pid in leftovers() { kill(pid, SIGKILL) }
+        for ending in state.withLock({ $0.endings }).reversed() { await ending() }
         if !TestRun.keepsDirectories { try? FileManager.default.removeItem(at: directory) }
     }
 

@@ -18,6 +18,8 @@ public struct SwarmOptions: Sendable {
     public var downAfter = Duration.seconds(10)
     /// More flags of the master.
     public var masterFlags: [String]
+    /// Where daemons run, by name; loopback for those that are not named.
+    public var hosts: [String: TestHost] = [:]
 
     public init(_ masterFlags: [String] = []) { self.masterFlags = masterFlags }
 

@@ -15,7 +15,7 @@ public struct SwarmFailure: Error, CustomStringConvertible {
 }
 
 /// What all swarms of one test process share: a directory below the temporary one, the `brim` under test, and a guard
-/// that ends every process and removes the directory when this process ends, for whatever reason.
+/// that ends every process and removes the directory, mounts below it and network namespaces when this process ends, for whatever reason.
 ///
 /// The guard is a shell that reads a pipe of which only this process holds the other end. It knows its processes by
 /// `BRIM_TEST_RUN` in their environment, which children of children (a master's mongod) inherit. Needs Linux (`/proc`).
@@ -56,6 +56,9 @@ public final class TestRun: Sendable {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         return directory
     }
+
+    /// What the names of this run's network namespaces begin with.
+    var namespacePrefix: String { "\(directory.lastPathComponent)." }
 
     static var keepsDirectories: Bool { ProcessInfo.processInfo.environment["BRIM_TEST_KEEP"] == "1" }
 
@@ -100,6 +103,8 @@ public final class TestRun: Sendable {
             tries=$((tries + 1))
             [ "$found" ] && sleep 0.1
         done
+        grep -F " $directory/" /proc/mounts | cut -d' ' -f2 | sort -r | while read -r place; do umount -l "$place"; done
+        for space in /run/netns/"${directory##*/}".*; do [ -e "$space" ] && ip netns del "${space##*/}"; done
         [ "$keep" = 1 ] || rm -rf "$directory"
         """
 

@@ -7,7 +7,7 @@ import Testing
 extension ScenarioTests {
     /// What breaks while all runs, one thing at a time: a clear error, nothing that was acknowledged is lost, and all
     /// recovers by itself.
-    @Suite struct FaultTests {
+    @Suite struct OutageTests {
         @Test func aQuotaBelowWhatIsUsedIsSaidAndReached() async throws {
             try await Swarm.run(SwarmOptions(["--copies", "2"])) { swarm in
                 try await swarm.startMaster()

@@ -11,7 +11,7 @@ import Testing
 #endif
 
 /// Disks that are full, read-only or gone.
-extension ScenarioTests.FaultTests {
+extension ScenarioTests.OutageTests {
     /// Whether file systems may be mounted here.
     private static func mayMount() async throws -> Bool {
         let trial = "d=$(mktemp -d) && mount -t tmpfs none \"$d\" && umount \"$d\"; r=$?; rmdir \"$d\"; exit $r"

@@ -11,7 +11,7 @@ import Testing
 #endif
 
 /// MongoDB away.
-extension ScenarioTests.FaultTests {
+extension ScenarioTests.OutageTests {
     private static func run(_ body: (Swarm, PrivateMongod) async throws -> Void) async throws {
         let mongod = try await PrivateMongod.start()
         var options = SwarmOptions()

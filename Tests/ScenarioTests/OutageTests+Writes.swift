@@ -11,7 +11,7 @@ import Testing
 #endif
 
 /// Writes that are broken off, that are not what they were said to be, and daemons that are told to end meanwhile.
-extension ScenarioTests.FaultTests {
+extension ScenarioTests.OutageTests {
     private func incoming(_ swarm: Swarm, _ name: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: swarm.data(of: name).appending(path: "incoming").path)
     }
