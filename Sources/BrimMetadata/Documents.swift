@@ -69,6 +69,12 @@ enum Documents {
         return document
     }
 
+    static func done(_ request: String, _ entry: Entry?, at: Timestamp) -> BSONDocument {
+        var document: BSONDocument = ["_id": .string(request), "at": .date(at)]
+        if let entry { document.append("entry", .document(live(entry, changed: at))) }
+        return document
+    }
+
     static func refused(_ request: String, _ error: BrimError, at: Timestamp) -> BSONDocument {
         var document: BSONDocument = ["_id": .string(request), "at": .date(at)]
         var refusal: BSONDocument = [
@@ -84,7 +90,9 @@ enum Documents {
 
     /// What became of a request that is entered.
     static func requestOutcome(_ document: BSONDocument) throws(BrimError) -> RequestOutcome {
-        guard let refusal = document["refused"]?.documentValue else { return .done }
+        guard let refusal = document["refused"]?.documentValue else {
+            return .done(try document["entry"]?.documentValue.map(entry))
+        }
         let code = try refusal.read("code") { $0.stringValue.flatMap(BrimError.Code.init) }
         return .refused(
             BrimError(

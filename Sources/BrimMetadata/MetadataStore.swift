@@ -143,7 +143,8 @@ public enum Precondition: Sendable, Hashable {
 
 /// What became of a request that carried an id.
 public enum RequestOutcome: Sendable, Equatable {
-    case done
+    /// With the entry as it was then, where it is about one that is left.
+    case done(Entry?)
     case refused(BrimError)
 }
 

@@ -105,7 +105,7 @@ extension MongoMetadataStore {
                     created: now, modified: new.modified, target: new.target)
                 try namespace.touch([new.place.parent])
                 try namespace.files.insertOne(Documents.live(entry, changed: now))
-                try namespace.enter(new.request)
+                try namespace.enter(new.request, entry)
                 return entry
             }
         }
@@ -120,8 +120,9 @@ extension MongoMetadataStore {
             return try await transaction { tx in
                 let namespace = NamespaceTransaction(tx, collections, now: now)
                 try namespace.check(request)
-                try namespace.enter(request)
-                return try namespace.rename(id, from: from, to: to, path: path, replace: replace, view: view)
+                let entry = try namespace.rename(id, from: from, to: to, path: path, replace: replace, view: view)
+                try namespace.enter(request, entry)
+                return entry
             }
         }
     }

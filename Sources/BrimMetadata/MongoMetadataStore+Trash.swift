@@ -105,8 +105,9 @@ extension MongoMetadataStore {
             return try await transaction { tx in
                 let namespace = NamespaceTransaction(tx, collections, now: now)
                 try namespace.check(request)
-                try namespace.enter(request)
-                return try namespace.undelete(id, to: place, view: view)
+                let entry = try namespace.undelete(id, to: place, view: view)
+                try namespace.enter(request, entry)
+                return entry
             }
         }
     }
@@ -121,7 +122,7 @@ extension MongoMetadataStore {
                     let namespace = NamespaceTransaction(tx, collections, now: now)
                     try namespace.check(request)
                     let restored = try namespace.restore(version, of: file, view: view)
-                    if restored != nil { try namespace.enter(request) }
+                    if let restored { try namespace.enter(request, restored) }
                     return restored
                 }
                 if let restored { return restored }

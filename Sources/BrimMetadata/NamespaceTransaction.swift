@@ -23,11 +23,10 @@ struct NamespaceTransaction {
         guard try requests.findOne(["_id": .string(request)]) == nil else { throw Refusal.requestDone }
     }
 
-    /// Notes that a request is done, with all that the transaction does.
-    func enter(_ request: String?) throws {
+    /// Notes that a request is done, with all that the transaction does, and what came of it.
+    func enter(_ request: String?, _ entry: Entry? = nil) throws {
         guard let request else { return }
-        let document: BSONDocument = ["_id": .string(request), "at": .date(now)]
-        try requests.insertOne(document)
+        try requests.insertOne(Documents.done(request, entry, at: now))
     }
 
     static func live(_ id: FileID) -> BSONDocument { ["_id": .id(id), "state": "live"] }

@@ -49,7 +49,9 @@ enum Schema {
         // Requests that changed names and were done, or were refused.
         Collection(
             name: "requests",
-            validator: schema(required: ["at"], ["_id": string, "at": date, "refused": ["bsonType": "object"]]),
+            validator: schema(
+                required: ["at"],
+                ["_id": string, "at": date, "entry": ["bsonType": "object"], "refused": ["bsonType": "object"]]),
             indexes: [IndexModel(["at": 1], expireAfter: requestMemory)]),
     ]
 

@@ -49,8 +49,8 @@ extension InMemoryMetadataStore {
         if let request, requests[request] != nil { throw Refusal.requestDone }
     }
 
-    func enter(_ request: String?) {
-        if let request { requests[request] = .done }
+    func enter(_ request: String?, _ entry: Entry? = nil) {
+        if let request { requests[request] = .done(entry) }
     }
 
     public func create(_ new: NewEntry) throws -> Entry {
@@ -58,10 +58,10 @@ extension InMemoryMetadataStore {
         try check(new.request)
         try directory(of: new.place)
         guard places[new.place] == nil else { throw Refusal.exists(new.place.name) }
-        enter(new.request)
         let entry = Entry(
             id: takeID(), parent: new.place.parent, name: new.place.name, type: new.type, mode: new.mode,
             created: clock(), modified: new.modified, target: new.target)
+        enter(new.request, entry)
         insert(Record(entry: entry), at: new.place)
         return entry
     }
@@ -135,7 +135,7 @@ extension InMemoryMetadataStore {
         try check(request)
         guard let record = records[id], places[from] == id else { throw Refusal.gone(from) }
         if from == to {
-            enter(request)
+            enter(request, record.entry)
             return record.entry
         }
         try directory(of: to)
@@ -158,7 +158,7 @@ extension InMemoryMetadataStore {
         places[from] = nil
         touch(from.parent)
         insert(moved, at: to)
-        enter(request)
+        enter(request, moved.entry)
         return moved.entry
     }
 

@@ -44,7 +44,7 @@ extension InMemoryMetadataStore {
         record.removed = nil
         trash[id] = nil
         insert(record, at: place)
-        enter(request)
+        enter(request, record.entry)
         return record.entry
     }
 
@@ -63,7 +63,7 @@ extension InMemoryMetadataStore {
             throw BrimError(.isDirectory, "only files have versions", advice: "Name a file")
         }
         if content.version == version {
-            enter(request)
+            enter(request, record.entry)
             return record.entry
         }
         guard version < content.version, version > 0 else { throw Refusal.noVersion(version) }
@@ -83,7 +83,7 @@ extension InMemoryMetadataStore {
         restored.version = content.version + 1
         record.entry.content = restored.with(n: content.n, view: view)
         records[file] = record
-        enter(request)
+        enter(request, record.entry)
         return record.entry
     }
 

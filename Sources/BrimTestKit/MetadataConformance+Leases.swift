@@ -8,8 +8,12 @@ extension MetadataConformance {
 
     static let requests: [MetadataConformance] = [
         MetadataConformance("a request that carries an id is carried out once") { f in
-            func again(_ request: String, _ body: () async throws -> Void) async throws {
-                try expectEqual(try await f.store.outcome(of: request), .done)
+            func again(_ request: String, _ entry: Entry?, _ body: () async throws -> Void) async throws {
+                guard case .done(let done) = try await f.store.outcome(of: request) else {
+                    throw ConformanceFailure(description: "\(request) was done")
+                }
+                try expectEqual(done?.id, entry?.id)
+                try expectEqual(done?.name, entry?.name)
                 try await expectError(.conflict, body)
             }
             try expectEqual(try await f.store.outcome(of: "1"), nil)
@@ -20,10 +24,10 @@ extension MetadataConformance {
                         request: request))
             }
             let made = try await make("d", "1")
-            try await again("1") { _ = try await make("d", "1") }
+            try await again("1", made) { _ = try await make("d", "1") }
             // What it made is gone, and is not made again.
             _ = try await f.remove([made])
-            try await again("1") { _ = try await make("d", "1") }
+            try await again("1", made) { _ = try await make("d", "1") }
 
             // A request that failed may be tried again.
             try await f.directory("there")
@@ -32,13 +36,13 @@ extension MetadataConformance {
             _ = try await make("here", "2")
 
             let file = try await f.file("f")
-            func move(_ from: String, _ to: String) async throws {
-                _ = try await f.store.rename(
+            func move(_ from: String, _ to: String) async throws -> Entry {
+                try await f.store.rename(
                     file.id, from: f.place(from), to: f.place(to), path: "/\(to)", replace: false, view: f.view,
                     request: "3")
             }
-            try await move("f", "g")
-            try await again("3") { try await move("g", "f") }
+            let moved = try await move("f", "g")
+            try await again("3", moved) { _ = try await move("g", "f") }
             try expect(try await f.store.entry(at: f.place("g")) != nil, "it was moved once")
 
             let current = try await f.store.entry(file.id)
@@ -47,12 +51,12 @@ extension MetadataConformance {
                 try await f.store.remove([removal], now: false, view: f.view, request: "4")
             }
             try expectEqual(try await remove(), [nil])
-            try await again("4") { _ = try await remove() }
-            func undelete() async throws {
-                _ = try await f.store.undelete(file.id, to: f.place("g"), view: f.view, request: "5")
+            try await again("4", nil) { _ = try await remove() }
+            func undelete() async throws -> Entry {
+                try await f.store.undelete(file.id, to: f.place("g"), view: f.view, request: "5")
             }
-            try await undelete()
-            try await again("5") { try await undelete() }
+            let undeleted = try await undelete()
+            try await again("5", undeleted) { _ = try await undelete() }
         },
         MetadataConformance("a version is restored once for a request") { f in
             let first = try await f.file("f")
@@ -78,19 +82,19 @@ extension MetadataConformance {
             let refusal = BrimError(.notFound, "/f does not exist", advice: "Look where it is")
             try expectEqual(try await f.store.refuse("1", with: refusal), .refused(refusal))
             let file = try await f.file("f")
-            func move(_ request: String) async throws {
-                _ = try await f.store.rename(
+            func move(_ request: String) async throws -> Entry {
+                try await f.store.rename(
                     file.id, from: f.place("f"), to: f.place("g"), path: "/g", replace: false, view: f.view,
                     request: request)
             }
-            try await expectError(.conflict) { try await move("1") }
+            try await expectError(.conflict) { _ = try await move("1") }
             try expect(try await f.store.entry(at: f.place("f")) != nil, "it was moved though that was refused")
             // The first outcome counts.
             let other = BrimError(.exists, "/g exists already")
             try expectEqual(try await f.store.refuse("1", with: other), .refused(refusal))
             try expectEqual(try await f.store.outcome(of: "1"), .refused(refusal))
-            try await move("2")
-            try expectEqual(try await f.store.refuse("2", with: other), .done)
+            let moved = try await move("2")
+            try expectEqual(try await f.store.refuse("2", with: other), .done(moved))
         },
     ]
 

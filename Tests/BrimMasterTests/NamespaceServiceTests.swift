@@ -117,7 +117,7 @@ import Testing
         let (from, to) = (try path("/from"), try path("/to"))
         let hangs = Latch<Void>()
         async let first = code {
-            try await namespace.once("1") {
+            try await namespace.once("1") { _ in
             } _: {
                 try await hangs.get()
                 _ = try await namespace.rename(from, to: to, replace: false, request: "1")
@@ -128,6 +128,10 @@ import Testing
         hangs.set(.success(()))
         #expect(await first == .notFound)
         #expect(try await namespace.stat(from).type == .file)
+        // What was done stays so, wherever it went since.
+        let moved = try await namespace.rename(from, to: to, replace: true, request: "2")
+        _ = try await namespace.remove(to, recursive: false)
+        #expect(try await namespace.rename(from, to: to, replace: true, request: "2") == moved)
         // Whoever asks a third time is told the same.
         #expect(await code { _ = try await namespace.rename(from, to: to, replace: false, request: "1") } == .notFound)
     }

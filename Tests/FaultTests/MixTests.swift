@@ -21,12 +21,12 @@ extension FaultTests {
                 let history = History(seed: seed)
                 var story: [String] = []
                 do {
-                    let workload = try await workWhileThingsBreak(site, history, seed, minutes, quota, &story)
+                    let (workload, rotten) = try await workWhileThingsBreak(site, history, seed, minutes, quota, &story)
                     try await settle(site)
                     try await workload.readEverything(patience: .seconds(60))
                     let violations = history.violations()
                     if !violations.isEmpty { throw SwarmFailure(violations.joined(separator: "\n")) }
-                    try await site.swarm.waitUntilDisksAgree(try history.finalContents)
+                    try await site.swarm.waitUntilDisksAgree(try history.finalContents, rotten: rotten)
                     for server in Site.slaves {
                         try await site.swarm.waitFor("nothing under way to \(server)") {
                             try site.swarm.incoming(on: server).isEmpty
@@ -42,7 +42,7 @@ extension FaultTests {
         /// Returns when all is mended and the clients were answered again.
         private func workWhileThingsBreak(
             _ site: Site, _ history: History, _ seed: UInt64, _ minutes: Double, _ quota: Int64, _ story: inout [String]
-        ) async throws -> Workload {
+        ) async throws -> (Workload, rotten: Set<String>) {
             let masters = site.swarm.masters.map(site.swarm.url(of:))
             func client(first: Int, offline: Bool = false) throws -> BrimClient {
                 let client = try BrimClient(
@@ -100,7 +100,7 @@ extension FaultTests {
             if let excess = await watch.value { throw SwarmFailure(excess) }
             if let trouble { throw trouble }
             try await site.swarm.waitUntilUp(Site.slaves)
-            return workload
+            return (workload, saboteurs.reduce(into: []) { $0.formUnion($1.rotten) })
         }
 
         /// Finds what has rotted unseen, and waits until all is repaired.

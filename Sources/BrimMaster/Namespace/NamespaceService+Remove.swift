@@ -8,7 +8,7 @@ extension NamespaceService {
     func remove(
         _ path: BrimPath, recursive: Bool, now: Bool = false, request: String? = nil
     ) async throws -> RemoveReply {
-        try await once(request) {
+        try await once(request) { _ in
             RemoveReply(files: 0, directories: 0)
         } _: {
             try await removeNow(path, recursive: recursive, now: now, request: request)

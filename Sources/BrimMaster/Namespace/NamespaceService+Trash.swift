@@ -55,7 +55,7 @@ extension NamespaceService {
 
     func restore(_ path: BrimPath, version: Int64, request: String? = nil) async throws -> FileStat {
         try await once(request) {
-            try await stat(path)
+            try await stat(path, done: $0)
         } _: {
             let (entry, _) = try await file(at: path)
             let restored = try await store.restore(
@@ -94,7 +94,7 @@ extension NamespaceService {
         _ path: BrimPath, to target: BrimPath?, recursive: Bool, request: String? = nil
     ) async throws -> UndeleteReply {
         try await once(request) {
-            UndeleteReply(files: 1, bytes: try await file(at: target ?? path).content.size)
+            UndeleteReply(files: 1, bytes: try await stat(target ?? path, done: $0).size)
         } _: {
             try await undeleteNow(path, to: target, recursive: recursive, request: request)
         }

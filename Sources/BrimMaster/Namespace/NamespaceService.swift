@@ -82,26 +82,36 @@ struct NamespaceService: Sendable {
     // MARK: - Changing
 
     /// Makes a change that carries the id of a request at most once: whoever got no answer may ask again, any master. When
-    /// the request was carried out before, `done` answers. One that is refused is refused for good, since an earlier try may
+    /// the request was carried out before, `done` answers, with the entry as it was then: others may have moved or removed it
+    /// since. One that is refused is refused for good, since an earlier try may
     /// still be under way at a master that hangs: it must not be carried out when that goes on.
     func once<Reply>(
-        _ request: String?, done: () async throws -> Reply, _ change: () async throws -> Reply
+        _ request: String?, done: (Entry?) async throws -> Reply, _ change: () async throws -> Reply
     ) async throws -> Reply {
         guard let request else { return try await change() }
         guard request.utf8.count <= Limits.requestBytes, !request.isEmpty else {
             throw BrimError(.invalid, "the id of a request has 1 to \(Limits.requestBytes) bytes")
         }
         // First, so that nothing that came in the place of what it made, moved or removed is touched.
-        var outcome = try await store.outcome(of: request)
-        if outcome == nil {
+        let outcome: RequestOutcome
+        if let known = try await store.outcome(of: request) {
+            outcome = known
+        } else {
             do {
                 return try await change()
             } catch let error as BrimError where ![.unavailable, .timeout, .internal].contains(error.code) {
                 outcome = try await store.refuse(request, with: error)
             }
         }
-        if case .refused(let error) = outcome { throw error }
-        return try await done()
+        switch outcome {
+        case .refused(let error): throw error
+        case .done(let entry): return try await done(entry)
+        }
+    }
+
+    /// The answer to a request that was carried out before; what is at the path stands for what is not known any more.
+    func stat(_ path: BrimPath, done entry: Entry?) async throws -> FileStat {
+        if let entry { FileStat(path: path.description, entry: entry) } else { try await stat(path) }
     }
 
     /// Makes a directory. With `parents`, missing parents are made and an existing directory is no error.
@@ -109,7 +119,7 @@ struct NamespaceService: Sendable {
         _ path: BrimPath, parents: Bool, mode: Int?, modified: Timestamp?, request: String? = nil
     ) async throws -> (stat: FileStat, created: Bool) {
         try await once(request) {
-            (try await stat(path), true)
+            (try await stat(path, done: $0), true)
         } _: {
             try await makeDirectoryNow(path, parents: parents, mode: mode, modified: modified, request: request)
         }
@@ -145,7 +155,7 @@ struct NamespaceService: Sendable {
         _ path: BrimPath, target: String, parents: Bool, modified: Timestamp?, request: String? = nil
     ) async throws -> FileStat {
         try await once(request) {
-            try await stat(path)
+            try await stat(path, done: $0)
         } _: {
             try await makeSymlinkNow(path, target: target, parents: parents, modified: modified, request: request)
         }
@@ -171,7 +181,7 @@ struct NamespaceService: Sendable {
 
     func rename(_ from: BrimPath, to: BrimPath, replace: Bool, request: String? = nil) async throws -> FileStat {
         try await once(request) {
-            try await stat(to)
+            try await stat(to, done: $0)
         } _: {
             try await renameNow(from, to: to, replace: replace, request: request)
         }

@@ -1,5 +1,6 @@
 import BrimModel
 import Foundation
+import NIOCore
 import Synchronization
 
 /// `brim.json`: whose data this is.
@@ -126,7 +127,9 @@ final class DataDirectory: Sendable {
     private static func read(_ file: String) throws -> DirectoryIdentity {
         struct Format: Decodable { var format: Int }
         do {
-            let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+            let opened = try POSIX.open(file, O_RDONLY)
+            let size = Int(clamping: try POSIX.status(opened).size)
+            let bytes = Data(try POSIX.read(opened, at: 0, count: size).readableBytesView)
             let format = try JSONDecoder().decode(Format.self, from: bytes).format
             guard format <= DirectoryIdentity.currentFormat else {
                 throw BrimError(

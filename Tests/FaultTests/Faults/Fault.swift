@@ -33,6 +33,8 @@ struct Saboteur: Sendable {
     /// What was done, with seconds since the beginning.
     private(set) var story: [(time: Duration, what: String)] = []
     private(set) var counts: [Fault: Int] = [:]
+    /// Blobs of which a copy has rotted.
+    private(set) var rotten: Set<String> = []
     private let beginning = ContinuousClock.now
 
     init(_ site: Site, _ faults: [Fault], seed: UInt64) {
@@ -196,6 +198,7 @@ struct Saboteur: Sendable {
             try file.seek(toOffset: UInt64(at))
             try file.write(contentsOf: Data([byte ^ 0x10]))
         }
+        rotten.insert((blob.path as NSString).lastPathComponent)
         note(fault, "\(blob.path) on \(Site.rotting)")
     }
 }
