@@ -64,7 +64,7 @@ public actor InMemoryMetadataStore: MetadataStore {
 
     public func prepare(passwordProof: String) throws -> String {
         if let swarm {
-            guard swarm.proof == passwordProof else { throw Refusal.otherPassword }
+            guard swarm.proof == passwordProof else { throw Refusal.otherPassword(database: "memory") }
             return swarm.id
         }
         let now = clock()
