@@ -135,6 +135,11 @@ need_pymongo() {
     die "no python3 with pymongo was found."
 }
 
+# For tests, which start programs with clocks that are wrong.
+need_datefudge() {
+    compgen -G '/usr/lib/*/datefudge/datefudge.so' >/dev/null || install_packages datefudge
+}
+
 # Finds `swift` and makes sure that it is new enough.
 need_swift() {
     local advice="Install it from https://www.swift.org/install/linux/ and put it on PATH." found major minor

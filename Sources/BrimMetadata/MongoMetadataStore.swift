@@ -70,7 +70,8 @@ public final class MongoMetadataStore: MetadataStore {
 
     /// A store with a client of its own; connects at the first call. Throws `.invalid` for a URI that is none.
     public static func connect(
-        uri: String, database: String = "brim", logger: Logger = Logger(label: "brim.metadata")
+        uri: String, database: String = "brim", logger: Logger = Logger(label: "brim.metadata"),
+        clock: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(BrimError) -> MongoMetadataStore {
         do {
             let options = MongoClientOptions(applicationName: applicationName(database))
@@ -78,7 +79,7 @@ public final class MongoMetadataStore: MetadataStore {
                 client: try MongoClient(uri: uri, options: options, logger: logger),
                 streams: try MongoClient(uri: uri, options: patient(streamClients), logger: logger),
                 scans: try MongoClient(uri: uri, options: patient(scanClients), logger: logger),
-                database: database, logger: logger)
+                database: database, logger: logger, clock: clock)
         } catch {
             throw BrimError(.invalid, "\(error)", advice: "Check the MongoDB URI")
         }

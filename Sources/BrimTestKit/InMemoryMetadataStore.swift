@@ -40,7 +40,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     var lease: (holder: String, url: String, expires: Timestamp)?
     /// The latest term in which each server was claimed or judged.
     var claims: [ServerName: Int64] = [:]
-    var masters: [String: MasterRecord] = [:]
+    var metMasters: [String: MasterRecord] = [:]
     var requests: Set<String> = []
     var records: [FileID: Record] = [:]
     var trash: [FileID: Record] = [:]

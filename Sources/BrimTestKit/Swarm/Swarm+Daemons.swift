@@ -30,6 +30,12 @@ extension Swarm {
 
     // MARK: - Starting
 
+    /// Has the clock of a daemon be so much ahead from its next start on; whole seconds, may be negative. A master of that
+    /// kind needs a MongoDB that is not its own, which would have the same clock.
+    public func setClock(of daemon: String, ahead: Duration) {
+        state.withLock { $0.clocks[daemon] = ahead == .zero ? nil : ShiftedClock(ahead: ahead) }
+    }
+
     /// Starts the master and returns when it is ready.
     ///
     /// - Parameter flags: more flags than those of the swarm's options, for this start and later restarts.
@@ -127,8 +133,10 @@ extension Swarm {
         _ name: String, _ arguments: [String], environment changes: [String: String?] = [:]
     ) throws -> BrimProcess {
         let log = log(of: name)
+        let clock = try state.withLock { $0.clocks[name] }?.environment() ?? [:]
         let process = try BrimProcess(
-            run.brim, arguments, environment: try environment(changes), directory: scratch, stdout: log, stderr: log)
+            run.brim, arguments, environment: try environment(changes.merging(clock) { $1 }), directory: scratch,
+            stdout: log, stderr: log)
         state.withLock { state in
             if state.daemons[name] == nil { state.order.append(name) }
             state.daemons[name] = Daemon(process: process, arguments: arguments, log: log)

@@ -46,6 +46,8 @@ public final class Swarm: Sendable {
         /// Where it has moved since the start.
         var databaseURI: String?
         var watchesQuotas = false
+        /// Of daemons whose clocks are wrong.
+        var clocks: [String: ShiftedClock] = [:]
     }
 
     /// Name of the first master among the daemons.
