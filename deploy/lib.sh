@@ -135,7 +135,7 @@ need_pymongo() {
     die "no python3 with pymongo was found."
 }
 
-# For tests that break things: networks and disks of their own.
+# For tests that break things: networks and disks of their own, and clocks that are wrong.
 need_fault_tools() {
     local -a missing=()
     # Where Debian has them, for root only.
@@ -144,6 +144,7 @@ need_fault_tools() {
     have nft || missing+=(nftables)
     have mkfs.ext4 || missing+=(e2fsprogs)
     have xfs_io || missing+=(xfsprogs)
+    compgen -G '/usr/lib/*/datefudge/datefudge.so' >/dev/null || missing+=(datefudge)
     ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 }
 

@@ -17,9 +17,10 @@ struct Master: Sendable {
 
     /// Prepares the database. `holder` names this master in the lease.
     init(
-        configuration: MasterConfiguration, holder: String, store: any MetadataStore, peers: PeerClient, logger: Logger
+        configuration: MasterConfiguration, holder: String, store: any MetadataStore, peers: PeerClient,
+        clock: SwarmClock = SwarmClock(), logger: Logger
     ) async throws {
-        let keys = configuration.keys
+        let keys = configuration.keys.by(clock)
         let advertised = Latch<String>()
         let slaves = SlaveCaller(peers: peers, keys: keys, subject: "master")
         let core = try await MasterCore(
@@ -27,7 +28,8 @@ struct Master: Sendable {
             identity: MasterCore.Identity(
                 id: UUID().uuidString.lowercased(), holder: holder, version: configuration.version,
                 lease: configuration.lease, url: { try await advertised.get() }),
-            store: store, slaves: slaves, masters: MasterCaller(peers: peers, keys: keys), logger: logger)
+            store: store, slaves: slaves, masters: MasterCaller(peers: peers, keys: keys), clock: clock,
+            logger: logger)
         let feed = ChangeFeed(store: store, logger: logger) { await FeedRoutes.swarm(core) }
         loops = core.loops + [TransactionReaper(store: store, logger: logger), feed]
         let router = brimRouter(keys: keys, logger: logger)

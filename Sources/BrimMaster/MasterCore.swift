@@ -48,7 +48,7 @@ package struct MasterCore: Sendable {
     let registry: MasterRegistry
     let notices: LeaderNotices
     let masters: any MasterPeers
-    let clock: any BrimClock
+    let clock: SwarmClock
     let logger: Logger
     /// Answers while nobody leads.
     let lonelyStatus: StatusService
@@ -60,10 +60,13 @@ package struct MasterCore: Sendable {
     package init(
         settings start: SwarmSettings, given: Set<SwarmSetting>? = nil, keys: SwarmKeys, identity: Identity,
         store: any MetadataStore, slaves: any SlaveLink, masters: any MasterPeers,
-        clock: any BrimClock = SystemClock(),
+        clock: SwarmClock = SwarmClock(),
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger
     ) async throws {
+        let registry = MasterRegistry(
+            store: store, id: identity.id, version: identity.version, url: identity.url, clock: clock, logger: logger)
         let swarm = try await store.prepare(passwordProof: keys.proof)
+        try await registry.begin()
         let (stored, current) = try await SettingsKeeper.begin(store, given: start.texts(of: given))
         let settings = LiveSettings(current)
         let breaker = EvictionGuard(store: store, settings: current, clock: clock, logger: logger)
@@ -75,13 +78,12 @@ package struct MasterCore: Sendable {
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
         let committer = Committer(store: store, views: views)
         let namespace = NamespaceService(store: store, views: views, clock: clock)
-        let registry = MasterRegistry(
-            store: store, id: identity.id, version: identity.version, url: identity.url, clock: clock, logger: logger)
         let name = LeaderName()
         let parts = MasterParts(
             store: store, swarm: swarm, slaves: slaves, keys: keys, settings: settings, breaker: breaker,
             views: views, namespace: namespace, ids: BlobIDSource(clock: clock, random: random),
-            masters: { (name.value, registry.masters(leader: name.value)) }, clock: clock, logger: logger)
+            masters: { (name.value, registry.masters(leader: name.value)) }, warnings: { registry.warnings },
+            clock: clock, logger: logger)
         let leader = LeaseKeeper(
             store: store, holder: identity.holder, duration: identity.lease, url: identity.url, name: name,
             clock: clock, logger: logger
@@ -98,7 +100,8 @@ package struct MasterCore: Sendable {
             drains: DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger),
             clock: clock, masters: parts.masters, heldBack: { [] },
             warnings: {
-                [breaker.warning].compactMap { $0 } + ["no leading master answers: servers are shown as last known"]
+                [breaker.warning].compactMap { $0 } + registry.warnings
+                    + ["no leading master answers: servers are shown as last known"]
             },
             progress: { (0, false) })
         loops = [

@@ -69,14 +69,16 @@ public final class MasterService: Service {
     }
 
     private func serve(mongodb: String, holder: String) async throws {
+        let clock = SwarmClock()
         let store = try MongoMetadataStore.connect(
-            uri: mongodb, database: configuration.database, logger: logger)
+            uri: mongodb, database: configuration.database, logger: logger, clock: { clock.timestamp })
         let peers = PeerClient(logger: logger)
         do {
             let master = try await unlessStopped(logger) { [configuration, logger] in
                 try await Self.onceDatabaseAnswers(logger, user: configuration.mongodbUserPatience) {
                     try await Master(
-                        configuration: configuration, holder: holder, store: store, peers: peers, logger: logger)
+                        configuration: configuration, holder: holder, store: store, peers: peers, clock: clock,
+                        logger: logger)
                 }
             }
             try await master?.run(address: address)

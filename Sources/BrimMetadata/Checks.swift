@@ -181,9 +181,12 @@ package enum Refusal {
     }
     package static let requestDone = BrimError(
         .conflict, "this request was carried out or refused before", retryable: false)
-    package static let otherPassword = BrimError(
-        .denied, "the swarm in this database has another password",
-        advice: "Start the master with the swarm's password, or with another database")
+    package static func otherPassword(database: String) -> BrimError {
+        BrimError(
+            .denied, "the database '\(database)' belongs to a swarm with another password",
+            advice: "Start the master with that swarm's password; or, for a swarm of its own, with another --database "
+                + "or --mongodb")
+    }
 }
 
 extension ServerUsage {

@@ -23,6 +23,9 @@ public protocol LeaseStore: Sendable {
     /// was started first before the others. One that was started at the same URL before is forgotten.
     func meetMasters(_ master: MasterHello) async throws -> [MasterRecord]
 
+    /// All masters that were heard of within the last hour, in the order of `meetMasters`.
+    func masters() async throws -> [MasterRecord]
+
     /// A master ends.
     func leaveMasters(_ id: String) async throws
 }
@@ -51,10 +54,13 @@ public struct MasterHello: Sendable, Hashable {
     /// Where slaves, clients and other masters reach it.
     public var url: String
     public var version: String
-    public init(id: String, url: String, version: String) {
+    /// By how much its clock is ahead of the database's; nil while that is not known.
+    public var ahead: Duration?
+    public init(id: String, url: String, version: String, ahead: Duration? = nil) {
         self.id = id
         self.url = url
         self.version = version
+        self.ahead = ahead
     }
 }
 
@@ -68,8 +74,11 @@ public struct MasterRecord: Sendable, Hashable {
     public var heartbeat: Timestamp
     /// How long ago the last time was.
     public var silence: Duration
+    /// By how much its clock was ahead of the database's then, to the millisecond.
+    public var ahead: Duration?
     public init(
-        id: String, url: String, version: String, started: Timestamp, heartbeat: Timestamp, silence: Duration
+        id: String, url: String, version: String, started: Timestamp, heartbeat: Timestamp, silence: Duration,
+        ahead: Duration? = nil
     ) {
         self.id = id
         self.url = url
@@ -77,6 +86,7 @@ public struct MasterRecord: Sendable, Hashable {
         self.started = started
         self.heartbeat = heartbeat
         self.silence = silence
+        self.ahead = ahead
     }
 
     /// A master of which nothing was heard for so long is not counted upon.
@@ -85,4 +95,5 @@ public struct MasterRecord: Sendable, Hashable {
     package static let memory = Duration.seconds(3600)
 
     public var isLive: Bool { silence < Self.patience }
+    package var isForgotten: Bool { silence >= Self.memory }
 }

@@ -97,21 +97,17 @@ extension MongoMetadataStore {
         try await translatingErrors("meeting the other masters") {
             // Not worth a sync of the journal: the next one comes in a second.
             let masters = collections.masters.with(writeConcern: MongoWriteConcern(w: .majority, journal: false))
+            let ahead: BSONValue = master.ahead.map { .int64($0.wholeMilliseconds) } ?? "$$REMOVE"
             let fields: BSONDocument = [
                 "url": .literal(.string(master.url)), "version": .literal(.string(master.version)),
                 "started": ["$ifNull": ["$started", "$$NOW"]], "heartbeat": "$$NOW",
+                "ahead": ahead,
             ]
             _ = try await masters.updateOne(
                 ["_id": .string(master.id)], .pipeline([["$set": .document(fields)]]), upsert: true)
-            let found = try await masters.aggregate(
-                [
-                    ["$set": ["silence": ["$subtract": ["$$NOW", "$heartbeat"]]]],
-                    ["$sort": ["started": 1, "_id": 1]],
-                ], AggregateOptions(maxTime: Self.timeLimit)
-            ).toArray().map(Self.master)
+            let found = try await foundMasters()
             let (present, former) = found.reduce(into: ([MasterRecord](), [MasterRecord]())) { result, record in
-                let isFormer =
-                    record.id != master.id && (record.url == master.url || record.silence >= MasterRecord.memory)
+                let isFormer = record.id != master.id && (record.url == master.url || record.isForgotten)
                 if isFormer { result.1.append(record) } else { result.0.append(record) }
             }
             if !former.isEmpty {
@@ -119,6 +115,19 @@ extension MongoMetadataStore {
             }
             return present
         }
+    }
+
+    public func masters() async throws -> [MasterRecord] {
+        try await translatingErrors("looking for the masters") { try await foundMasters().filter { !$0.isForgotten } }
+    }
+
+    private func foundMasters() async throws -> [MasterRecord] {
+        try await collections.masters.aggregate(
+            [
+                ["$set": ["silence": ["$subtract": ["$$NOW", "$heartbeat"]]]],
+                ["$sort": ["started": 1, "_id": 1]],
+            ], AggregateOptions(maxTime: Self.timeLimit)
+        ).toArray().map(Self.master)
     }
 
     public func leaveMasters(_ id: String) async throws {
@@ -131,6 +140,7 @@ extension MongoMetadataStore {
         MasterRecord(
             id: try document.string("_id"), url: try document.string("url"), version: try document.string("version"),
             started: try document.time("started"), heartbeat: try document.time("heartbeat"),
-            silence: .milliseconds(max(0, try document.int64("silence"))))
+            silence: .milliseconds(max(0, try document.int64("silence"))),
+            ahead: document["ahead"]?.int64Value.map { .milliseconds($0) })
     }
 }

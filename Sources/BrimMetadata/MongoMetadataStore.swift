@@ -70,7 +70,8 @@ public final class MongoMetadataStore: MetadataStore {
 
     /// A store with a client of its own; connects at the first call. Throws `.invalid` for a URI that is none.
     public static func connect(
-        uri: String, database: String = "brim", logger: Logger = Logger(label: "brim.metadata")
+        uri: String, database: String = "brim", logger: Logger = Logger(label: "brim.metadata"),
+        clock: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(BrimError) -> MongoMetadataStore {
         do {
             let options = MongoClientOptions(applicationName: applicationName(database))
@@ -78,7 +79,7 @@ public final class MongoMetadataStore: MetadataStore {
                 client: try MongoClient(uri: uri, options: options, logger: logger),
                 streams: try MongoClient(uri: uri, options: patient(streamClients), logger: logger),
                 scans: try MongoClient(uri: uri, options: patient(scanClients), logger: logger),
-                database: database, logger: logger)
+                database: database, logger: logger, clock: clock)
         } catch {
             throw BrimError(.invalid, "\(error)", advice: "Check the MongoDB URI")
         }
@@ -96,6 +97,8 @@ public final class MongoMetadataStore: MetadataStore {
 
     public func prepare(passwordProof: String) async throws -> String {
         try await translatingErrors("preparing the database") {
+            // First of all, so that nothing is changed in what is another swarm's.
+            _ = try await swarm(provenBy: passwordProof)
             try await MaintenanceLock.requireFree(in: collections.leases)
             try await UnfinishedWork.requireNone(in: collections.settings)
             try await SchemaUpgrade(database: database, collections: collections, history: history, logger: logger)
@@ -113,12 +116,20 @@ public final class MongoMetadataStore: MetadataStore {
                         ]
                     ], upsert: true)
             }
-            guard let swarm = try await collections.settings.findOne(["_id": "swarm"]) else {
+            guard let swarm = try await swarm(provenBy: passwordProof) else {
                 throw BrimError(.conflict, "the settings of the swarm vanished while they were read")
             }
-            guard try swarm.string("passwordProof") == passwordProof else { throw Refusal.otherPassword }
-            return try swarm.string("swarm")
+            return swarm
         }
+    }
+
+    /// The id of the swarm in this database, nil while there is none. Throws `.denied` when it has another password.
+    private func swarm(provenBy passwordProof: String) async throws -> String? {
+        guard let swarm = try await collections.settings.findOne(["_id": "swarm"]) else { return nil }
+        guard try swarm.string("passwordProof") == passwordProof else {
+            throw Refusal.otherPassword(database: database.name)
+        }
+        return try swarm.string("swarm")
     }
 
     /// The root, the counters and the version, where missing.

@@ -34,7 +34,10 @@ enum Schema {
             name: "masters",
             validator: schema(
                 required: ["url", "version", "started", "heartbeat"],
-                ["_id": string, "url": string, "version": string, "started": date, "heartbeat": date])),
+                [
+                    "_id": string, "url": string, "version": string, "started": date, "heartbeat": date,
+                    "ahead": integer,
+                ])),
         Collection(
             name: "deletions",
             validator: schema(

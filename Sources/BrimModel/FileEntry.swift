@@ -30,6 +30,21 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int32(time.tv_nsec))
     }
 
+    /// Since 1970, rounded down.
+    public var milliseconds: Int64 { seconds * 1000 + Int64(nanoseconds) / 1_000_000 }
+
+    /// So much later, to the millisecond.
+    public func adding(_ duration: Duration) -> Timestamp {
+        let total = Int64(nanoseconds) + duration.wholeMilliseconds % 1000 * 1_000_000
+        let carried = total >= 1_000_000_000 ? Int64(1) : total < 0 ? -1 : 0
+        return Timestamp(
+            seconds: seconds + duration.wholeMilliseconds / 1000 + carried,
+            nanoseconds: Int32(total - carried * 1_000_000_000))
+    }
+
+    /// How much later it is than another time, to the millisecond; negative for an earlier one.
+    public func since(_ other: Timestamp) -> Duration { .milliseconds(milliseconds - other.milliseconds) }
+
     public var date: Date { Date(timeIntervalSince1970: Double(seconds) + Double(nanoseconds) / 1e9) }
     public static func < (a: Timestamp, b: Timestamp) -> Bool {
         (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)

@@ -7,7 +7,7 @@ extension InMemoryMetadataStore {
         let now = clock()
         if let lease, lease.holder != holder, lease.expires > now {
             return LeadershipLease(
-                term: term, holder: lease.holder, url: lease.url, left: lease.expires.since(now))
+                term: term, holder: lease.holder, url: lease.url, left: max(.zero, lease.expires.since(now)))
         }
         term += 1
         lease = (holder, url, now.adding(duration))
@@ -31,30 +31,26 @@ extension InMemoryMetadataStore {
 
     public func meetMasters(_ master: MasterHello) -> [MasterRecord] {
         let now = clock()
-        masters[master.id] = MasterRecord(
-            id: master.id, url: master.url, version: master.version, started: masters[master.id]?.started ?? now,
-            heartbeat: now, silence: .zero)
-        for (id, record) in masters {
-            let silence = now.since(record.heartbeat)
-            masters[id]?.silence = silence
-            if id != master.id, record.url == master.url || silence >= MasterRecord.memory { masters[id] = nil }
-        }
-        return masters.values.sorted { ($0.started, $0.id) < ($1.started, $1.id) }
+        metMasters[master.id] = MasterRecord(
+            id: master.id, url: master.url, version: master.version, started: metMasters[master.id]?.started ?? now,
+            heartbeat: now, silence: .zero, ahead: master.ahead)
+        for (id, record) in metMasters where id != master.id && record.url == master.url { metMasters[id] = nil }
+        return masters()
     }
 
-    public func leaveMasters(_ id: String) { masters[id] = nil }
+    public func masters() -> [MasterRecord] {
+        let now = clock()
+        for (id, record) in metMasters { metMasters[id]?.silence = max(.zero, now.since(record.heartbeat)) }
+        metMasters = metMasters.filter { !$0.value.isForgotten }
+        return metMasters.values.sorted { ($0.started, $0.id) < ($1.started, $1.id) }
+    }
+
+    public func leaveMasters(_ id: String) { metMasters[id] = nil }
 }
 
 extension MetadataStore {
     /// A new term, without a lease that others would have to wait for.
     public func beginTerm(holder: String) async throws -> Int64 {
         try await acquireLease(holder: holder, url: "http://\(holder):4242", for: .zero).term
-    }
-}
-
-extension Timestamp {
-    /// To the millisecond; zero for what is later.
-    fileprivate func since(_ other: Timestamp) -> Duration {
-        .milliseconds(max(0, (seconds - other.seconds) * 1000 + Int64(nanoseconds - other.nanoseconds) / 1_000_000))
     }
 }

@@ -40,7 +40,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     var lease: (holder: String, url: String, expires: Timestamp)?
     /// The latest term in which each server was claimed or judged.
     var claims: [ServerName: Int64] = [:]
-    var masters: [String: MasterRecord] = [:]
+    var metMasters: [String: MasterRecord] = [:]
     var requests: [String: RequestOutcome] = [:]
     var records: [FileID: Record] = [:]
     var trash: [FileID: Record] = [:]
@@ -64,7 +64,7 @@ public actor InMemoryMetadataStore: MetadataStore {
 
     public func prepare(passwordProof: String) throws -> String {
         if let swarm {
-            guard swarm.proof == passwordProof else { throw Refusal.otherPassword }
+            guard swarm.proof == passwordProof else { throw Refusal.otherPassword(database: "memory") }
             return swarm.id
         }
         let now = clock()

@@ -94,14 +94,3 @@ public final class Worker: Sendable {
         }
     }
 }
-
-extension Timestamp {
-    /// So much later, to the millisecond.
-    public func adding(_ duration: Duration) -> Timestamp {
-        let total = Int64(nanoseconds) + duration.wholeMilliseconds % 1000 * 1_000_000
-        let carried = total >= 1_000_000_000 ? Int64(1) : total < 0 ? -1 : 0
-        return Timestamp(
-            seconds: seconds + duration.wholeMilliseconds / 1000 + carried,
-            nanoseconds: Int32(total - carried * 1_000_000_000))
-    }
-}

@@ -123,18 +123,18 @@ import Testing
         let early = try fixture.page([fixture.report(entry)], from: "bravo")
         try await giveUpOnBravo(entry)
         // Its order is not sent yet.
-        #expect(try await fixture.reconciler.reconcile(early).confirm.isEmpty)
+        #expect(try await fixture.reconciler.reconcile(early).reply.confirm.isEmpty)
         let order = try await desk.send([OrderDesk.Draft(evict: [blob])], to: bravo).sequences[0]
         // Nor carried out when this was read, as far as anybody knows.
         for sequence in 0..<order {
             let page = try fixture.page([fixture.report(entry)], from: "bravo", at: sequence)
-            #expect(try await fixture.reconciler.reconcile(page).confirm.isEmpty)
+            #expect(try await fixture.reconciler.reconcile(page).reply.confirm.isEmpty)
         }
         #expect(try await replicas(entry) == ["alpha"])
         #expect(await fixture.roster.isDoubtful(bravo))
         // One that is there all the same is.
         let page = try fixture.page([fixture.report(entry)], from: "bravo", at: order)
-        #expect(try await fixture.reconciler.reconcile(page).confirm == [blob])
+        #expect(try await fixture.reconciler.reconcile(page).reply.confirm == [blob])
         #expect(try await replicas(entry) == ["alpha", "bravo"])
     }
 
@@ -151,18 +151,18 @@ import Testing
         let blob = try #require(entry.content?.blob)
         let early = try fixture.page([fixture.report(entry)], from: "bravo")
         await desk.left([blob], on: bravo)
-        #expect(try await fixture.reconciler.reconcile(early).confirm.isEmpty)
+        #expect(try await fixture.reconciler.reconcile(early).reply.confirm.isEmpty)
         #expect(await fixture.roster.isDoubtful(bravo))
         // Having the server asked anew took an order, which a later list knows of.
         let later = try fixture.page([fixture.report(entry)], from: "bravo", at: 1)
-        #expect(try await fixture.reconciler.reconcile(later).confirm == [blob])
+        #expect(try await fixture.reconciler.reconcile(later).reply.confirm == [blob])
     }
 
     /// A leader before this one may have given up what the list still names.
     @Test func aReportFromBeforeThisTermAdoptsNothing() async throws {
         let entry = try await fixture.file("/f", on: ["alpha"])
         let page = try fixture.page([fixture.report(entry)], from: "bravo", term: 0, at: 100)
-        #expect(try await fixture.reconciler.reconcile(page).confirm.isEmpty)
+        #expect(try await fixture.reconciler.reconcile(page).reply.confirm.isEmpty)
         #expect(try await replicas(entry) == ["alpha"])
         #expect(await fixture.roster.isDoubtful(bravo))
     }

@@ -16,12 +16,15 @@ import Testing
         _ = try await fixture.namespace.remove(
             try BrimPath(parsing: "/removed"), recursive: false, now: true)
         let stranger = fixture.stranger()
+        var confirmed = fixture.stranger()
+        confirmed.confirmed = true
 
-        let reply = try await fixture.reconciler.reconcile(
+        let (reply, strange) = try await fixture.reconciler.reconcile(
             try fixture.page(
                 [
                     try fixture.report(known, confirmed: false), try fixture.report(orphan),
                     try fixture.report(wrong, checksum: Checksum(crc32c: 8)), try fixture.report(removed), stranger,
+                    confirmed,
                 ], from: "alpha"))
         #expect(Set(reply.confirm) == [known.content?.blob, orphan.content?.blob])
         #expect(reply.delete == [removed.content?.blob].compactMap { $0 })
@@ -29,6 +32,7 @@ import Testing
         let alpha = try ServerName(validating: "alpha")
         #expect(try await fixture.store.pendingDeletions(on: alpha, limit: 9) == reply.delete)
         #expect(reply.check == [missing.content?.blob].compactMap { $0 })
+        #expect(strange.blobs == 2 && strange.bytes == confirmed.size + (wrong.content?.size ?? 0))
 
         let adopted = try await fixture.store.entry(orphan.id)?.content
         #expect(adopted?.replicas.map(\.rawValue).sorted() == ["alpha", "bravo"])
@@ -62,9 +66,10 @@ import Testing
         let known = try await fixture.reconciler.settle(
             try fixture.pending([removed, overwritten].map { try fixture.report($0, confirmed: false) }, on: "alpha"))
         #expect(Set(known.confirm) == Set(blobs) && known.delete == [])
-        let reply = try await fixture.reconciler.reconcile(
+        let (reply, strange) = try await fixture.reconciler.reconcile(
             try fixture.page(try [removed, overwritten].map { try fixture.report($0) }, from: "bravo"))
         #expect(Set(reply.confirm) == Set(blobs) && reply.delete == [] && reply.check == [])
+        #expect(strange.blobs == 0)
         let owners = try await fixture.store.owners(of: blobs)
         #expect(blobs.map { owners[$0]?.kind } == [.trash, .old])
         #expect(owners.values.allSatisfy { $0.content.replicas.contains(bravo) })

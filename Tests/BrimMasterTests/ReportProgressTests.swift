@@ -7,6 +7,7 @@ import Testing
 @Suite struct ReportProgressTests {
     private let blobs: [BlobID]
     private let alpha: ServerName
+    private let now = Timestamp(seconds: 1_000_000, nanoseconds: 0)
 
     init() throws {
         var ids = BlobIDGenerator()
@@ -22,28 +23,39 @@ import Testing
 
     @Test func wholeReports() throws {
         var progress = ReportProgress()
-        try progress.take(page(nil, nil))
+        try progress.take(page(nil, nil), at: now)
         for round in 1...2 {
-            try progress.take(page(nil, 0, begun: Int64(round)))
-            try progress.take(page(0, 1, begun: Int64(round)))
-            try progress.take(page(1, nil, begun: Int64(round)))
+            try progress.take(page(nil, 0, begun: Int64(round)), at: now)
+            try progress.take(page(0, 1, begun: Int64(round)), at: now)
+            try progress.take(page(1, nil, begun: Int64(round)), at: now)
         }
+    }
+
+    /// What was removed later is not known to the report, whatever the server's clock said.
+    @Test func aReportKnowsOfNothingThatCameAfterItsFirstPage() throws {
+        var progress = ReportProgress()
+        let later = now.adding(.seconds(3600))
+        #expect(try progress.take(page(nil, 0, begun: later.seconds), at: now) < now)
+        #expect(try progress.take(page(0, nil, begun: later.seconds), at: later) < now)
+        // Of one that was long on its way all the more.
+        let early = Timestamp(seconds: 500, nanoseconds: 0)
+        #expect(try progress.take(page(nil, nil, begun: early.seconds), at: now) < early)
     }
 
     @Test func pagesThatAreMissingMakeItVoid() throws {
         var progress = ReportProgress()
         // The beginning went to another master, or to this one before it was started anew.
-        #expect(throws: BrimError.self) { try progress.take(page(0, nil)) }
-        try progress.take(page(nil, 0))
-        #expect(throws: BrimError.self) { try progress.take(page(1, nil)) }
+        #expect(throws: BrimError.self) { try progress.take(page(0, nil), at: now) }
+        try progress.take(page(nil, 0), at: now)
+        #expect(throws: BrimError.self) { try progress.take(page(1, nil), at: now) }
         // Void from then on.
-        #expect(throws: BrimError.self) { try progress.take(page(0, 1)) }
-        try progress.take(page(nil, 0))
-        #expect(throws: BrimError.self) { try progress.take(page(0, nil, begun: 2)) }
-        try progress.take(page(nil, 0))
+        #expect(throws: BrimError.self) { try progress.take(page(0, 1), at: now) }
+        try progress.take(page(nil, 0), at: now)
+        #expect(throws: BrimError.self) { try progress.take(page(0, nil, begun: 2), at: now) }
+        try progress.take(page(nil, 0), at: now)
         progress.broke(alpha)
-        #expect(throws: BrimError.self) { try progress.take(page(0, nil)) }
-        try progress.take(page(nil, nil))
-        #expect(throws: BrimError.self) { try progress.take(page(0, nil)) }
+        #expect(throws: BrimError.self) { try progress.take(page(0, nil), at: now) }
+        try progress.take(page(nil, nil), at: now)
+        #expect(throws: BrimError.self) { try progress.take(page(0, nil), at: now) }
     }
 }

@@ -18,6 +18,8 @@ struct MasterParts: Sendable {
     let ids: BlobIDSource
     /// The leader's URL, and all masters.
     let masters: @Sendable () -> (leader: String?, all: [MasterStatus])
+    /// What people should know of them.
+    let warnings: @Sendable () -> [String]
     let clock: any BrimClock
     let logger: Logger
 }
@@ -80,7 +82,7 @@ struct Leadership: Sendable {
         let judge = ServerJudge(
             documents: documents, publisher: publisher, ledger: ledger, recounter: recounter, settings: settings,
             breaker: breaker, term: mandate.term, bells: [changed, removed], clock: clock, logger: logger)
-        membership = Membership(
+        let membership = Membership(
             documents: documents, judge: judge, publisher: publisher, ledger: ledger, reconciler: reconciler,
             settings: settings, breaker: breaker, swarm: parts.swarm, term: mandate.term, changed: changed,
             removed: removed, clock: clock, logger: logger)
@@ -100,7 +102,10 @@ struct Leadership: Sendable {
         status = StatusService(
             store: store, roster: roster, drains: drains, clock: clock, masters: parts.masters,
             heldBack: { await judge.heldBack },
-            warnings: { [breaker.warning].compactMap { $0 } + (await judge.warnings) },
+            warnings: {
+                [breaker.warning].compactMap { $0 } + (await judge.warnings) + (await membership.warnings)
+                    + parts.warnings()
+            },
             progress: { await replicator.progress })
         why = WhyService(
             store: store, views: views, namespace: parts.namespace, roster: roster, ledger: ledger, breaker: breaker)
@@ -111,6 +116,7 @@ struct Leadership: Sendable {
             versions, EventTrimmer(store: store, clock: clock, logger: logger),
         ]
         self.mandate = mandate
+        self.membership = membership
         self.judge = judge
         self.roster = roster
         self.reconciler = reconciler

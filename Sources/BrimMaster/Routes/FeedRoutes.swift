@@ -40,7 +40,7 @@ struct FeedRoutes: Sendable {
         }
         let listener = FeedListener(
             feed: feed, after: position.map { ChangePosition(rawValue: $0) }, limit: seconds.map { .seconds($0) },
-            expires: .now + .seconds(max(0, min(caller.expires - Timestamp.now.seconds, 86_400 * 365))))
+            expires: .now + .seconds(max(0, min(caller.expires - core.clock.timestamp.seconds, 86_400 * 365))))
         return Response(
             status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
             body: ResponseBody { try await listener.run(&$0) })

@@ -22,6 +22,11 @@ actor Membership {
     /// When a page of a slave's report last came in.
     private var reporting: [ServerName: ContinuousClock.Instant] = [:]
     private var reports = ReportProgress()
+    /// By how much the clocks of servers are ahead, where that is too much.
+    private var wrongClocks: [ServerName: Duration] = [:]
+    /// What servers hold that no file can use, by their last whole reports, and by those that are coming in.
+    private var strange: [ServerName: Reconciler.Strange] = [:]
+    private var strangeSoFar: [ServerName: Reconciler.Strange] = [:]
 
     init(
         documents: ServerDocuments, judge: ServerJudge, publisher: ViewPublisher, ledger: Ledger,
@@ -87,6 +92,7 @@ actor Membership {
             request.name, id: request.id, usage: request.usage, load: request.load, at: clock.timestamp)
         await roster.note(
             request.name, usage: request.usage, load: request.load, at: clock.timestamp, masterHost: masterHost)
+        compareClock(of: request.name, request.time)
         let isFaultNews = await roster.note(request.name, fault: request.fault)
         if isFaultNews { try await faultChanged(request.name, request.fault) }
         // Who cannot read what it has is as good as silent.
@@ -117,17 +123,22 @@ actor Membership {
                 advice: "Begin the report anew")
         }
         reporting[page.name] = clock.now
-        try reports.take(page)
-        if page.after == nil { await roster.trust(page.name) }
-        let reply: ReportReply
+        let begun = try reports.take(page, at: clock.timestamp)
+        if page.after == nil {
+            strangeSoFar[page.name] = nil
+            await roster.trust(page.name)
+        }
+        let (reply, found): (ReportReply, Reconciler.Strange)
         do {
-            reply = try await reconciler.reconcile(page)
+            (reply, found) = try await reconciler.reconcile(page)
         } catch {
             reports.broke(page.name)
             throw error
         }
+        strangeSoFar[page.name, default: Reconciler.Strange()].add(found)
         if page.through == nil {
-            try await store.noteReport(page.name, at: page.begun)
+            strange[page.name] = strangeSoFar.removeValue(forKey: page.name)
+            try await store.noteReport(page.name, at: begun)
             reporting[page.name] = nil
             await roster.setReconciled(page.name, boot: record.usage.boot)
             logger.info(
@@ -151,7 +162,41 @@ actor Membership {
         return record
     }
 
+    /// What people should know of servers by what these said.
+    var warnings: [String] {
+        get async {
+            await roster.members.keys.sorted().flatMap { name in
+                [clockWarning(of: name), strangeWarning(of: name)].compactMap(\.self)
+            }
+        }
+    }
+
+    private func clockWarning(of name: ServerName) -> String? {
+        wrongClocks[name].flatMap(MasterClocks.difference).map {
+            "the clock of the server \(name) is \($0) the masters': set it, or tokens are refused there"
+        }
+    }
+
+    private func strangeWarning(of name: ServerName) -> String? {
+        guard let found = strange[name], found.blobs > 0 else { return nil }
+        return "\(name) holds \(found.blobs) blobs (\(ByteCount.format(found.bytes))) that no file can use: they are "
+            + "kept, and take room"
+    }
+
     // MARK: - Details
+
+    private func compareClock(of name: ServerName, _ time: Timestamp?) {
+        guard let ahead = time?.since(clock.timestamp), let difference = MasterClocks.difference(ahead) else {
+            wrongClocks[name] = nil
+            return
+        }
+        if wrongClocks[name] == nil {
+            logger.warning(
+                "the clock of a server is wrong",
+                metadata: ["server.name": "\(name)", "difference": "\(difference) the masters'"])
+        }
+        wrongClocks[name] = ahead
+    }
 
     /// Whether a server should say what it has: its last report is old or not of this start, or doubt has come up since.
     private func wantsReport(_ record: ServerRecord) async -> Bool {

@@ -15,10 +15,22 @@ struct Reconciler: Sendable {
     var breaker: EvictionGuard?
     var clock: any BrimClock = SystemClock()
 
+    /// Blobs that servers hold and no file can use: for a person to look at.
+    struct Strange: Sendable {
+        var blobs = 0
+        /// Together.
+        var bytes: Int64 = 0
+
+        mutating func add(_ other: Strange) {
+            blobs += other.blobs
+            bytes += other.bytes
+        }
+    }
+
     /// Answers one page of a report. An orphan of a live file, a removed one or an old version is adopted when size and
     /// checksum fit, and the slave is told to confirm it; unless it may have been given up since the page was read: then
     /// the slave is asked again.
-    func reconcile(_ page: ReportPage) async throws -> ReportReply {
+    func reconcile(_ page: ReportPage) async throws -> (reply: ReportReply, strange: Strange) {
         let verdict = try await judge(page.blobs, on: page.name, at: page.position, abandonUnknown: false)
         let reported = Set(page.blobs.map(\.blob))
         var check: [BlobID] = []
@@ -30,7 +42,8 @@ struct Reconciler: Sendable {
             guard placed.count == Limits.reportPageBlobs, let last = placed.last else { break }
             after = last.blob
         }
-        return ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: check)
+        let reply = ReportReply(confirm: verdict.confirm, delete: verdict.delete, check: check)
+        return (reply, verdict.strange)
     }
 
     /// Answers for blobs that were received and never confirmed: those of files and of what is in the trash are kept, all
@@ -42,7 +55,7 @@ struct Reconciler: Sendable {
 
     private func judge(
         _ blobs: [BlobReport], on server: ServerName, at position: OrderPosition, abandonUnknown: Bool
-    ) async throws -> (confirm: [BlobID], delete: [BlobID]) {
+    ) async throws -> (confirm: [BlobID], delete: [BlobID], strange: Strange) {
         let ids = blobs.map(\.blob)
         let owners = try await store.settledOwners(of: ids, views)
         let strangers = ids.filter { owners[$0] == nil }
@@ -63,8 +76,13 @@ struct Reconciler: Sendable {
         var adopt: [ReplicaChange] = []
         var damaged: [BlobID] = []
         var mismatched = 0
+        var strange = Strange()
         for blob in blobs {
-            guard let owner = owners[blob.blob] else { continue }
+            guard let owner = owners[blob.blob] else {
+                // Of one that was never confirmed its server will ask.
+                if blob.confirmed, !delete.contains(blob.blob) { strange.add(Strange(blobs: 1, bytes: blob.size)) }
+                continue
+            }
             let content = owner.content
             if content.replicas.contains(server) {
                 if !blob.confirmed { confirm.append(blob.blob) }
@@ -75,6 +93,7 @@ struct Reconciler: Sendable {
                 damaged.append(blob.blob)
             } else {
                 mismatched += 1
+                strange.add(Strange(blobs: 1, bytes: blob.size))
             }
         }
         if !adopt.isEmpty { confirm += try await self.adopt(adopt, on: server, at: position, owners) }
@@ -84,7 +103,7 @@ struct Reconciler: Sendable {
                 "a server holds blobs that cannot be used; they are kept",
                 metadata: ["server.name": "\(server)", "mismatched": "\(mismatched)", "unknown": "\(unknown)"])
         }
-        return (confirm, damaged + delete)
+        return (confirm, damaged + delete, strange)
     }
 
     /// Blobs that may be of files which this database does not know, since it was restored or rebuilt. They are confirmed,

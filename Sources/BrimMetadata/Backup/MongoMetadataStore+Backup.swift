@@ -73,7 +73,9 @@ extension MongoMetadataStore {
                 .notFound, "the database '\(database.name)' holds no swarm",
                 advice: "Look at --database and at the URI, or at --data")
         }
-        guard try swarm.string("passwordProof") == key.passwordProof else { throw Refusal.otherPassword }
+        guard try swarm.string("passwordProof") == key.passwordProof else {
+            throw Refusal.otherPassword(database: database.name)
+        }
         let schemaVersion = try schema.int64("value")
         guard schemaVersion <= history.version else {
             throw BrimError(

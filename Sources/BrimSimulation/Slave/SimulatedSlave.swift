@@ -186,8 +186,3 @@ final class SimulatedSlave: Sendable {
         return value
     }
 }
-
-extension Timestamp {
-    /// Since 1970.
-    var milliseconds: Int64 { seconds * 1000 + Int64(nanoseconds) / 1_000_000 }
-}

@@ -68,7 +68,7 @@ final class SimulatedMaster: Sendable {
                     store: SimulatedStore(world: world, process: process),
                     slaves: SimulatedSlaveLink(world: world, process: process),
                     masters: SimulatedMasterPeers(world: world, process: process),
-                    clock: clock, random: SeededGenerator(seed: world.random.value.next()),
+                    clock: SwarmClock(clock), random: SeededGenerator(seed: world.random.value.next()),
                     logger: Logger(label: "master") { _ in SwiftLogNoOpLogHandler() })
                 return core
             } catch let error as BrimError where error.code == .unavailable {

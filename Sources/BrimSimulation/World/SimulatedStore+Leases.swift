@@ -24,5 +24,7 @@ extension SimulatedStore {
         try await call("meetMasters") { $0.meetMasters(master) }
     }
 
+    func masters() async throws -> [MasterRecord] { try await call("masters") { $0.masters() } }
+
     func leaveMasters(_ id: String) async throws { try await call("leaveMasters") { $0.leaveMasters(id) } }
 }

@@ -62,11 +62,6 @@ struct Verifier: Sendable {
     }
 }
 
-extension Timestamp {
-    /// Since 1970, rounded down.
-    var milliseconds: Int64 { seconds * 1000 + Int64(nanoseconds) / 1_000_000 }
-}
-
 extension POSIX {
     /// Has the kernel forget what it keeps of a file in memory, so that reading shows what is on the disk. Advice only.
     static func dropFromMemory(_ file: File) { _ = posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED) }

@@ -66,20 +66,22 @@ final class Membership: BackgroundLoop {
     /// Sends heartbeats until a master does not know this server any more.
     private func beat(_ pace: inout Duration) async throws {
         var meter = LoadMeter(directory: node.directory.path)
-        var isHeard = true
+        // Why the last heartbeat was not heard.
+        var trouble: BrimError.Code?
         while true {
             // Another master may be about to lead.
-            try await Task.sleep(for: isHeard ? pace : min(pace, Self.haste))
+            try await Task.sleep(for: trouble == nil ? pace : min(pace, Self.haste))
             let before = node.quota.bytes
             try await node.lookAtDisk()
             let request = HeartbeatRequest(
                 name: node.name, id: node.id, usage: node.quota.usage(),
-                load: meter.measure(transfers: node.transfers.current), fault: node.health.fault)
+                load: meter.measure(transfers: node.transfers.current), fault: node.health.fault,
+                time: .now)
             do {
                 let reply = try await node.masters.call(
                     "heartbeat", request, deadline: patience(pace), as: HeartbeatReply.self)
-                if !isHeard { node.logger.info("a master answers again") }
-                isHeard = true
+                if trouble != nil { node.logger.info("a master answers again") }
+                trouble = nil
                 pace = .milliseconds(max(50, reply.heartbeatMilliseconds))
                 // A quota that was set meanwhile is newer than this answer.
                 if node.quota.bytes == before { try await node.apply(quota: reply.quota) }
@@ -97,8 +99,8 @@ final class Membership: BackgroundLoop {
                 throw error
             } catch let error as BrimError {
                 worker.failed(error, again: pace)
-                if isHeard { node.logger.warning("no master answers", metadata: ["error": "\(error)"]) }
-                isHeard = false
+                if trouble != error.code { node.logger.warning("no master answers", metadata: ["error": "\(error)"]) }
+                trouble = error.code
             }
         }
     }

@@ -12,11 +12,14 @@ extension Swarm {
     /// - Parameters:
     ///   - input: what it reads from standard input.
     ///   - changes: variables to set, or with nil to take away.
+    ///   - ahead: by how much its clock is; whole seconds, may be negative.
     public func cli(
         _ arguments: [String], input: Data? = nil, environment changes: [String: String?] = [:],
-        within limit: Duration = .seconds(90)
+        clockAhead ahead: Duration = .zero, within limit: Duration = .seconds(90)
     ) async throws -> CommandResult {
-        try await command(run.brim, arguments, input: input, environment: changes, within: limit)
+        let clock = ahead == .zero ? [:] : try ShiftedClock(ahead: ahead).environment()
+        return try await command(
+            run.brim, arguments, input: input, environment: changes.merging(clock) { $1 }, within: limit)
     }
 
     /// Runs `brim` and throws unless it ends with status 0.

@@ -30,6 +30,12 @@ extension Swarm {
 
     // MARK: - Starting
 
+    /// Has the clock of a daemon be so much ahead from its next start on; whole seconds, may be negative. A master of that
+    /// kind needs a MongoDB that is not its own, which would have the same clock.
+    public func setClock(of daemon: String, ahead: Duration) {
+        state.withLock { $0.clocks[daemon] = ahead == .zero ? nil : ShiftedClock(ahead: ahead) }
+    }
+
     /// Starts the master and returns when it is ready.
     ///
     /// - Parameter flags: more flags than those of the swarm's options, for this start and later restarts.
@@ -120,17 +126,25 @@ extension Swarm {
         state.withLock { $0.environments[daemon] = variables }
     }
 
+    private func environment(of daemon: String, _ changes: [String: String?]) throws -> [String: String] {
+        let (own, shifted) = state.withLock { ($0.environments[daemon] ?? [:], $0.clocks[daemon]) }
+        let clock = try shifted?.environment() ?? [:]
+        var variables = try environment((own as [String: String?]).merging(clock) { $1 }.merging(changes) { $1 })
+        let libraries = [own["LD_PRELOAD"], clock["LD_PRELOAD"] ?? nil].compactMap(\.self)
+        if !libraries.isEmpty { variables["LD_PRELOAD"] = libraries.joined(separator: ":") }
+        return variables
+    }
+
     /// Starts any daemon under a name of the test's own, without waiting for it.
     @discardableResult
     public func launch(
         _ name: String, _ arguments: [String], environment changes: [String: String?] = [:]
     ) throws -> BrimProcess {
         let log = log(of: name)
-        let own: [String: String?] = state.withLock { $0.environments[name] } ?? [:]
         let command = host(of: name).command(run.brim, arguments)
         let process = try BrimProcess(
-            command.executable, command.arguments,
-            environment: try environment(own.merging(changes) { $1 }), directory: scratch, stdout: log, stderr: log)
+            command.executable, command.arguments, environment: try environment(of: name, changes),
+            directory: scratch, stdout: log, stderr: log)
         state.withLock { state in
             if state.daemons[name] == nil { state.order.append(name) }
             state.daemons[name] = Daemon(process: process, arguments: arguments, log: log)

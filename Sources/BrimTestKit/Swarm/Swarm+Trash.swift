@@ -18,10 +18,15 @@ extension Swarm {
 
     /// The documents of files, read and changed behind the master's back.
     func withFiles<Result>(_ body: (MongoCollection) async throws -> Result) async throws -> Result {
+        try await withDatabase { try await body($0.collection("files")) }
+    }
+
+    /// The swarm's database, read and changed behind the master's back.
+    public func withDatabase<Result>(_ body: (MongoDatabase) async throws -> Result) async throws -> Result {
         let client = try MongoClient(uri: try await databaseURI())
         do {
             let name = state.withLock { $0.database } ?? "brim"
-            let result = try await body(client.database(name).collection("files"))
+            let result = try await body(client.database(name))
             await client.close()
             return result
         } catch {

@@ -49,6 +49,8 @@ public final class Swarm: Sendable {
         /// More variables of daemons, by name.
         var environments: [String: [String: String]] = [:]
         var endings: [@Sendable () async -> Void] = []
+        /// Of daemons whose clocks are wrong.
+        var clocks: [String: ShiftedClock] = [:]
     }
 
     /// Name of the first master among the daemons.

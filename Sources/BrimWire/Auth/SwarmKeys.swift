@@ -64,6 +64,15 @@ public final class SwarmKeys: Sendable {
         self.seconds = seconds
     }
 
+    private init(_ keys: SwarmKeys, seconds: @escaping @Sendable () -> Int64) {
+        (proof, mongodKey, mongodPassword) = (keys.proof, keys.mongodKey, keys.mongodPassword)
+        (backupKey, tokenKey) = (keys.backupKey, keys.tokenKey)
+        self.seconds = seconds
+    }
+
+    /// The same keys with another clock, by which expiries are checked, and tokens of nodes made.
+    package func by(_ clock: any BrimClock) -> SwarmKeys { SwarmKeys(self) { clock.timestamp.seconds } }
+
     /// A signed token that says this.
     public func sign(_ claims: TokenClaims) throws -> String {
         let body: Data
@@ -90,9 +99,14 @@ public final class SwarmKeys: Sendable {
             // Leave to write is shown to each slave once, and there may be thousands a second.
             if claims.write == nil { verified.withLock { $0[token] = claims } }
         }
-        guard seconds() <= claims.expires + Int64(Limits.clockSkewSeconds) else {
-            let time = Timestamp(seconds: claims.expires, nanoseconds: 0)
-            throw Self.refusal("the token of '\(claims.subject)' expired at \(time)")
+        let now = seconds()
+        guard now <= claims.expires + Int64(Limits.clockSkewSeconds) else {
+            let times = [claims.expires, now].map { "\(Timestamp(seconds: $0, nanoseconds: 0))" }
+            throw BrimError(
+                .unauthorized,
+                "the token of '\(claims.subject)' expired at \(times[0]); it is \(times[1]) by the clock of who was asked",
+                advice: "Make a new one with 'brim token'. If it was just made, one of the two machines' clocks is "
+                    + "wrong: set it")
         }
         return claims
     }

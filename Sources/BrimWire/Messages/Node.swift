@@ -54,12 +54,18 @@ public struct HeartbeatRequest: Sendable, Codable {
     public var load: ServerLoad
     /// What is wrong with its disk; nil while it is well.
     public var fault: ServerFault?
-    public init(name: ServerName, id: String, usage: ServerUsage, load: ServerLoad, fault: ServerFault? = nil) {
+    /// What its clock says. Optional, as it joined later.
+    public var time: Timestamp?
+    public init(
+        name: ServerName, id: String, usage: ServerUsage, load: ServerLoad, fault: ServerFault? = nil,
+        time: Timestamp? = nil
+    ) {
         self.name = name
         self.id = id
         self.usage = usage
         self.load = load
         self.fault = fault
+        self.time = time
     }
 }
 

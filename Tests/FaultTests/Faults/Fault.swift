@@ -11,7 +11,7 @@ import Foundation
 enum Fault: String, Sendable, CaseIterable {
     // Processes and machines.
     case masterKilled, slaveKilled, mongodKilled, mastersKilled, slavesKilled, masterFrozen, slaveFrozen, mongodFrozen
-    case powerLost, powerLostEverywhere
+    case powerLost, powerLostEverywhere, clockWrong
     // The network.
     case hostIsolated, halvesParted, oneWay, notTransitive, packetsLost
     // Disks.
@@ -19,7 +19,7 @@ enum Fault: String, Sendable, CaseIterable {
 
     static let ofProcesses: [Fault] = [
         .masterKilled, .slaveKilled, .mongodKilled, .mastersKilled, .slavesKilled, .masterFrozen, .slaveFrozen,
-        .mongodFrozen, .powerLost, .powerLostEverywhere,
+        .mongodFrozen, .powerLost, .powerLostEverywhere, .clockWrong,
     ]
     static let ofNetwork: [Fault] = [.hostIsolated, .halvesParted, .oneWay, .notTransitive, .packetsLost]
     static let ofDisks: [Fault] = [.diskFull, .inodesFull, .readsFail, .writesFail, .bitsRot]
@@ -75,6 +75,7 @@ struct Saboteur: Sendable {
         case .mongodKilled, .mongodFrozen: try await breakMember(fault)
         case .powerLost: try await losePower(fault, [one(Site.slaves)])
         case .powerLostEverywhere: try await losePower(fault, Site.slaves)
+        case .clockWrong: try await jumpClock(fault)
         case .hostIsolated, .halvesParted, .oneWay, .notTransitive, .packetsLost: try await partition(fault)
         case .diskFull, .inodesFull, .readsFail, .writesFail: try await breakDisk(fault)
         case .bitsRot: try await rot(fault)
@@ -120,6 +121,19 @@ struct Saboteur: Sendable {
             site.start(names)
         }
         if !hit.isEmpty { note(fault, hit.joined(separator: ", ")) }
+    }
+
+    /// By up to two hours, and back; each time the daemon starts anew, since a program's clock cannot be set while it runs.
+    private mutating func jumpClock(_ fault: Fault) async throws {
+        let name = one(Site.clocks)
+        let jump = Duration.seconds(Int.random(in: -7200...7200, using: &random))
+        note(fault, "\(name) by \(jump)")
+        for ahead in [jump, .zero] {
+            try await site.kill([name])
+            site.swarm.setClock(of: name, ahead: ahead)
+            site.start([name])
+            try await pause(2000...8000)
+        }
     }
 
     // MARK: - The network

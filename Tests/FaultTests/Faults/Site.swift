@@ -10,6 +10,9 @@ final class Site: Sendable {
     /// Where bits may rot: never on two servers, since two copies that rot at once are not promised to be survived.
     static let rotting = "s4"
 
+    /// Whose clock may be wrong: one master's at a time, and one server's.
+    static let clocks = ["master-3", "s2"]
+
     /// What of one slave's machine can break.
     struct Node: Sendable {
         var disk: TestDisk
