@@ -27,7 +27,8 @@ struct Master: Sendable {
             identity: MasterCore.Identity(
                 id: UUID().uuidString.lowercased(), holder: holder, version: configuration.version,
                 lease: configuration.lease, url: { try await advertised.get() }),
-            store: store, slaves: slaves, masters: MasterCaller(peers: peers, keys: keys), logger: logger)
+            store: store, slaves: slaves, drills: slaves, masters: MasterCaller(peers: peers, keys: keys),
+            logger: logger)
         let feed = ChangeFeed(store: store, logger: logger) { await FeedRoutes.swarm(core) }
         loops = core.loops + [TransactionReaper(store: store, logger: logger), feed]
         let router = brimRouter(keys: keys, logger: logger)

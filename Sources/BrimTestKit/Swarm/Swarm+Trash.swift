@@ -17,7 +17,8 @@ extension Swarm {
     public func databaseMoved(to uri: String) { state.withLock { $0.databaseURI = uri } }
 
     /// The documents of files, read and changed behind the master's back.
-    func withFiles<Result>(_ body: (MongoCollection) async throws -> Result) async throws -> Result {
+    @discardableResult
+    public func withFiles<Result>(_ body: (MongoCollection) async throws -> Result) async throws -> Result {
         let client = try MongoClient(uri: try await databaseURI())
         do {
             let name = state.withLock { $0.database } ?? "brim"
