@@ -145,7 +145,7 @@ let package = Package(
         .testTarget(
             name: "ScenarioTests",
             dependencies: [
-                "BrimTestKit", "BrimClient", "BrimMaster", "BrimModel", "BrimSlave", "brim", httpClient,
+                "BrimTestKit", "BrimClient", "BrimMaster", "BrimModel", "BrimSlave", "MongoDriver", "brim", httpClient,
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
     ]

@@ -17,6 +17,10 @@ extension BrimClient {
     /// What all background loops of the swarm are at.
     public func workers() async throws -> WorkersReply { try await ask(.GET, "/v1/workers") }
 
+    /// Has a sample of the metadata compared with what the servers know, which takes up to a minute. Throws `.unavailable`
+    /// when no server answers.
+    public func drill() async throws -> DrillReport { try await ask(.POST, "/v1/drill", deadline: Self.treeDeadline) }
+
     public func settings() async throws -> SettingsReply { try await ask(.GET, "/v1/settings") }
 
     /// Changes settings of the swarm, given as text; nil sets the usual value. Throws `.invalid` for what is none.

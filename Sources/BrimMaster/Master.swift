@@ -28,7 +28,8 @@ struct Master: Sendable {
             identity: MasterCore.Identity(
                 id: UUID().uuidString.lowercased(), holder: holder, version: configuration.version,
                 lease: configuration.lease, url: { try await advertised.get() }),
-            store: store, slaves: slaves, masters: MasterCaller(peers: peers, keys: keys), clock: clock,
+            store: store, slaves: slaves, drills: slaves, masters: MasterCaller(peers: peers, keys: keys),
+            clock: clock,
             logger: logger)
         let feed = ChangeFeed(store: store, logger: logger) { await FeedRoutes.swarm(core) }
         loops = core.loops + [TransactionReaper(store: store, logger: logger), feed]

@@ -56,10 +56,10 @@ package struct MasterCore: Sendable {
     package let loops: [any BackgroundLoop]
 
     /// Prepares the database. `random` makes ids unique among all masters. Of `settings` those in `given` are stored, if
-    /// they are others than at the last start; nil: those that are not the usual ones.
+    /// they are others than at the last start; nil: those that are not the usual ones. Without `drills` there are none.
     package init(
         settings start: SwarmSettings, given: Set<SwarmSetting>? = nil, keys: SwarmKeys, identity: Identity,
-        store: any MetadataStore, slaves: any SlaveLink, masters: any MasterPeers,
+        store: any MetadataStore, slaves: any SlaveLink, drills: (any DrillLink)? = nil, masters: any MasterPeers,
         clock: SwarmClock = SwarmClock(),
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger
     ) async throws {
@@ -80,8 +80,8 @@ package struct MasterCore: Sendable {
         let namespace = NamespaceService(store: store, views: views, clock: clock)
         let name = LeaderName()
         let parts = MasterParts(
-            store: store, swarm: swarm, slaves: slaves, keys: keys, settings: settings, breaker: breaker,
-            views: views, namespace: namespace, ids: BlobIDSource(clock: clock, random: random),
+            store: store, swarm: swarm, slaves: slaves, drills: drills, keys: keys, settings: settings,
+            breaker: breaker, views: views, namespace: namespace, ids: BlobIDSource(clock: clock, random: random),
             masters: { (name.value, registry.masters(leader: name.value)) }, warnings: { registry.warnings },
             clock: clock, logger: logger)
         let leader = LeaseKeeper(
@@ -98,7 +98,7 @@ package struct MasterCore: Sendable {
         lonelyStatus = StatusService(
             store: store, roster: roster,
             drains: DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger),
-            clock: clock, masters: parts.masters, heldBack: { [] },
+            settings: settings, clock: clock, masters: parts.masters, heldBack: { [] },
             warnings: {
                 [breaker.warning].compactMap { $0 } + registry.warnings
                     + ["no leading master answers: servers are shown as last known"]

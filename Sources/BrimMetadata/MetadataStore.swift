@@ -10,8 +10,7 @@ import BrimPlacement
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
 public protocol MetadataStore: NamespaceStore, LeaseStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore,
-    DeletionStore, EventStore, SettingsStore, ChangeStore,
-    Sendable
+    DeletionStore, EventStore, SettingsStore, ChangeStore, DrillStore, Sendable
 {
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
     /// swarm's id, made at the first call. May be called by several masters at once. `passwordProof` is kept at the

@@ -140,6 +140,8 @@ public struct SwarmSettings: Sendable, Hashable {
     /// The same as a share of all copies (0–1); the greater of the two counts.
     public var breakerShare = 0.1
     public var breakerWindow = Duration.seconds(600)
+    /// A sample of the metadata is compared with what slaves know this often; zero: never.
+    public var drillEvery = Duration.seconds(86_400)
 
     public init() {}
 }

@@ -14,6 +14,7 @@ public enum SwarmSetting: String, Sendable, CaseIterable {
     case breakerCopies = "breaker-copies"
     case breakerShare = "breaker-share"
     case breakerWindow = "breaker-window"
+    case drillEvery = "drill-every"
 
     /// The setting of this name. Throws `.invalid`, naming all.
     public init(named name: String) throws {
@@ -43,6 +44,7 @@ public enum SwarmSetting: String, Sendable, CaseIterable {
         case .breakerShare: "the same as a share of all copies; the greater counts"
         case .breakerWindow:
             "the time over which they are counted, and after which a breaker that nobody strains closes"
+        case .drillEvery: "how often a sample of the metadata is compared with what servers know; 0 is never"
         }
     }
 
@@ -61,6 +63,7 @@ public enum SwarmSetting: String, Sendable, CaseIterable {
         case .breakerCopies: "1 to 1000000000"
         case .breakerShare: "0% to 100%"
         case .breakerWindow: "1s to 1d"
+        case .drillEvery: "1s to 365d, or 0"
         }
     }
 
@@ -81,6 +84,7 @@ public enum SwarmSetting: String, Sendable, CaseIterable {
         case .breakerCopies: String(settings.breakerCopies)
         case .breakerShare: Headroom.share(settings.breakerShare).description
         case .breakerWindow: DurationText.format(settings.breakerWindow)
+        case .drillEvery: settings.drillEvery == .zero ? "0" : DurationText.format(settings.drillEvery)
         }
     }
 
@@ -102,6 +106,8 @@ public enum SwarmSetting: String, Sendable, CaseIterable {
         case .breakerCopies: settings.breakerCopies = try within(1...1_000_000_000, text, Int(text))
         case .breakerShare: settings.breakerShare = try share(text, 0...1)
         case .breakerWindow: settings.breakerWindow = try time(text, .seconds(1)...(.seconds(86_400)))
+        case .drillEvery:
+            settings.drillEvery = text == "0" ? .zero : try time(text, .seconds(1)...(.seconds(365 * 86_400)))
         }
     }
 

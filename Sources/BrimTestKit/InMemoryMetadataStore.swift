@@ -54,6 +54,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     /// What was recorded, oldest first.
     public internal(set) var events: [FileEvent] = []
     var stored = StoredSettings()
+    var lastDrill: DrillReport?
     var faults: [FaultyCall: (fault: Fault, times: Int)] = [:]
     var changeLog = ChangeLog()
 

@@ -21,6 +21,7 @@ import Testing
             (.headroom, ["0%", "100%", "10G", "0"]),
             (.scrubInterval, ["100ms", "3650d"]), (.scrubRate, ["1K", "1T"]), (.scrubLoad, ["1%", "100%"]),
             (.breakerCopies, ["1", "1000000000"]), (.breakerShare, ["0%", "100%", "2.5%"]),
+            (.drillEvery, ["0", "1s", "24h", "365d"]),
         ]
         for (setting, texts) in good {
             for text in texts {
@@ -35,7 +36,7 @@ import Testing
             (.copies, ["0", "1001", "-1"]), (.floor, ["-1001", "1001", "any"]), (.headroom, ["101%", "-1%"]),
             (.heartbeat, ["0s", "2h", "5"]), (.downAfter, ["31d"]), (.scrubInterval, ["99ms", "3651d"]),
             (.scrubRate, ["999", "2T"]), (.scrubLoad, ["0%", "101%", "0.5"]), (.breakerCopies, ["0"]),
-            (.breakerShare, ["101%", "0.1", "nan%"]),
+            (.breakerShare, ["101%", "0.1", "nan%"]), (.drillEvery, ["999ms", "0s", "366d", "1"]),
         ]
         for (setting, texts) in bad {
             for text in texts {

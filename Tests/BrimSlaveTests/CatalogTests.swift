@@ -68,6 +68,34 @@ import Testing
         }
     }
 
+    /// Those of certain files, in pages that look at few rows each.
+    @Test func pagesOfWhatIsLabelledWithCertainFiles() async throws {
+        try await Disk.with { (disk: Disk) async throws in
+            var blobs: [(blob: BlobID, file: Int64)] = []
+            for number in 0..<25 {
+                let blob = BlobIDs.shared.next()
+                try await disk.catalog.insert(try disk.row(blob), sums: [])
+                let label = BlobLabel(
+                    file: FileID(Int64(number % 10)), parent: FileID(1), name: try EntryName("a"), rev: 2, n: 3,
+                    attributes: [:])
+                _ = try await disk.catalog.confirm([(blob, label)])
+                blobs.append((blob, Int64(number % 10)))
+            }
+            let wanted = blobs.filter { (3...5).contains($0.file) }.map(\.blob).sorted()
+            for (scanned, limit) in [(1, 100), (4, 100), (7, 2), (25, 100), (1000, 1), (1000, 1000)] {
+                var (seen, next, pages): ([BlobID], BlobID?, Int) = ([], nil, 0)
+                repeat {
+                    let page = try await disk.catalog.page(of: 3...5, after: next, limit: limit, scanned: scanned)
+                    #expect(page.rows.count <= limit)
+                    seen += page.rows.map(\.blob)
+                    (next, pages) = (page.next, pages + 1)
+                } while next != nil && pages <= 30
+                #expect(seen == wanted, "\(scanned) rows, \(limit) in a page")
+                #expect(pages <= 26)
+            }
+        }
+    }
+
     @Test func confirmsWhatIsThere() async throws {
         try await Disk.with { (disk: Disk) async throws in
             let (here, gone) = (BlobIDs.shared.next(), BlobIDs.shared.next())

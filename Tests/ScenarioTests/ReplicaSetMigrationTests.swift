@@ -200,6 +200,7 @@ extension ScenarioTests {
                 try await swarm.put("text", to: "/f")
                 try await swarm.waitUntilAtRest(Self.servers)
                 try await swarm.waitUntilConsistent(["/f": Data("text".utf8)])
+                try await Self.copyTheMetadata(swarm, machines)
 
                 // Nobody is let in without the password.
                 let stranger = try await swarm.cli(
@@ -211,6 +212,30 @@ extension ScenarioTests {
                     ["master", "--listen", "127.0.0.1:0", "--data", swarm.data(of: Swarm.master).path])
                 #expect(second.status == 1 && second.stderr.contains("in use"), "\(second)")
             }
+        }
+
+        /// Commands that use the database without a master are told where it is as masters are.
+        private static func copyTheMetadata(_ swarm: Swarm, _ machines: Machines) async throws {
+            let file = swarm.scratch.appending(path: "backup.gz").path
+            let arguments = try swarm.arguments(of: "alpha")
+            let slave = arguments[try #require(arguments.firstIndex(of: "--listen")) + 1]
+            for command in [
+                ["backup", file], ["restore", file, "--database", "restored"],
+                ["recover", "--slaves", slave, "--apply", "--database", "recovered"],
+            ] {
+                let result = try await swarm.cli(command + ["--mongodb", machines.list])
+                #expect(result.status == 0, "\(command): \(result)")
+            }
+            // It may tell of all metadata: it is for its owner.
+            let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            for database in ["restored", "recovered"] {
+                let full = try await swarm.cli(
+                    ["restore", file, "--json", "--database", database], environment: ["BRIM_MONGODB": machines.list])
+                #expect(try full.status == 1 && full.error().code == .notEmpty, "\(database): \(full)")
+            }
+            let wrong = try await swarm.cli(["backup", file, "--mongodb", "http://m1"])
+            #expect(wrong.status == 2 && wrong.stderr.contains("is no MongoDB URI"), "\(wrong)")
         }
 
         /// Two of three are lost with their disks.

@@ -4,14 +4,15 @@ import NIOCore
 
 /// A file of this machine that appears under its name only once it is whole: written as `.NAME.brim-XXXXXXXX` beside
 /// it, synced, then renamed.
-final class NewFile: ByteSink {
+public final class NewFile: ByteSink {
     private let target: String
     private let temporary: String
     private let directory: String
     private let file: LocalFile
 
-    /// Begins a file; `target` may be a symbolic link to an existing file, which then is replaced.
-    init(at target: String) async throws {
+    /// Begins a file, for its owner only; `target` may be a symbolic link to an existing file, which then is replaced.
+    /// Throws `.notFound`, `.denied`, `.full`, `.io`, as all that follows does.
+    public init(at target: String) async throws {
         (self.target, temporary, directory, file) = try await blocking {
             let target = Self.followLink(target)
             let temporary = Self.temporaryPath(for: target)
@@ -19,17 +20,17 @@ final class NewFile: ByteSink {
         }
     }
 
-    func write(_ bytes: ByteBuffer) async throws {
+    public func write(_ bytes: ByteBuffer) async throws {
         try await blocking { [file] in try file.write(bytes) }
     }
 
-    func restart() async throws -> Bool {
+    public func restart() async throws -> Bool {
         try await blocking { [file] in try file.truncate() }
         return true
     }
 
-    /// Puts the file in its place. `mode` nil: that of the file it replaces, else `fallbackMode` less the umask.
-    func commit(mode: Int?, fallbackMode: Int, modified: Timestamp?) async throws {
+    /// Puts the file in its place, durably. `mode` nil: that of the file it replaces, else `fallbackMode` less the umask.
+    public func commit(mode: Int?, fallbackMode: Int, modified: Timestamp?) async throws {
         try await blocking { [self] in
             let mode = mode ?? Posix.status(of: target)?.permissions ?? fallbackMode & ~LocalPath.umaskBits
             try Posix.check("set the mode of", target) { fchmod(file.descriptor, mode_t(mode & 0o7777)) }
@@ -44,7 +45,7 @@ final class NewFile: ByteSink {
     }
 
     /// Forgets the file; harmless after ``commit(mode:fallbackMode:modified:)``.
-    func discard() { unlink(temporary) }
+    public func discard() { unlink(temporary) }
 
     private static func followLink(_ path: String) -> String {
         var status = stat()

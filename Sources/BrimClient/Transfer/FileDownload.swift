@@ -11,6 +11,10 @@ public protocol ByteSink: Sendable {
     func restart() async throws -> Bool
 }
 
+extension ByteSink {
+    public func write(_ bytes: [UInt8]) async throws { try await write(ByteBuffer(bytes: bytes)) }
+}
+
 extension BrimClient {
     /// Where files can be read, at most 256: one answer each, in order.
     func plans(_ paths: [BrimPath], version: Int64? = nil) async throws -> [ReadsReply.Item] {

@@ -10,6 +10,8 @@ struct MasterParts: Sendable {
     /// The swarm's id.
     let swarm: String
     let slaves: any SlaveLink
+    /// nil: there are no rebuild drills.
+    let drills: (any DrillLink)?
     let keys: SwarmKeys
     let settings: LiveSettings
     let breaker: EvictionGuard
@@ -41,6 +43,7 @@ struct Leadership: Sendable {
     let room: RoomKeeper
     let status: StatusService
     let why: WhyService
+    let drill: RebuildDrill?
     /// To be run after `begin`.
     let loops: [any BackgroundLoop]
     private let judge: ServerJudge
@@ -100,7 +103,7 @@ struct Leadership: Sendable {
             namespace: parts.namespace, store: store, roster: roster, room: room, keys: parts.keys, settings: settings,
             ids: parts.ids, clock: clock)
         status = StatusService(
-            store: store, roster: roster, drains: drains, clock: clock, masters: parts.masters,
+            store: store, roster: roster, drains: drains, settings: settings, clock: clock, masters: parts.masters,
             heldBack: { await judge.heldBack },
             warnings: {
                 [breaker.warning].compactMap { $0 } + (await judge.warnings) + (await membership.warnings)
@@ -109,12 +112,17 @@ struct Leadership: Sendable {
             progress: { await replicator.progress })
         why = WhyService(
             store: store, views: views, namespace: parts.namespace, roster: roster, ledger: ledger, breaker: breaker)
-        loops = [
+        let drill = parts.drills.map {
+            RebuildDrill(store: store, slaves: $0, roster: roster, settings: settings, clock: clock, logger: logger)
+        }
+        self.drill = drill
+        let tasks: [any BackgroundLoop] = [
             recounter, drains, replicator, judge, forgetter,
             DeletionWorker(
                 store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger),
             versions, EventTrimmer(store: store, clock: clock, logger: logger),
         ]
+        loops = tasks + [drill].compactMap(\.self)
         self.mandate = mandate
         self.membership = membership
         self.judge = judge

@@ -17,9 +17,9 @@ public struct MetadataBackup: Sendable {
     }
 
     /// Writes a backup as of one moment, beside masters that run or without; see `MongoMetadataStore.backUp`.
-    public func write(version: String, to sink: @escaping @Sendable ([UInt8]) throws -> Void) async throws
-        -> BackupSummary
-    {
+    public func write(
+        version: String, to sink: @escaping @Sendable ([UInt8]) async throws -> Void
+    ) async throws -> BackupSummary {
         let key = key
         return try await place.withStore(.shared, logger: logger) { store in
             try await store.backUp(with: key, version: version, to: sink)

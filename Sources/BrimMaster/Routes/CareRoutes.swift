@@ -25,6 +25,13 @@ struct CareRoutes: Sendable {
             try context.requireRead(.root)
             return try await gate.serve(request, context) { try jsonResponse(await workers.workers($1)) }
         }
+        router.post("/v1/drill") { request, context in
+            try context.requireAdmin()
+            return try await gate.serve(request, context) { _, leadership in
+                guard let drill = leadership.drill else { throw BrimError(.unsupported, "there are no rebuild drills") }
+                return try jsonResponse(try await drill.drill())
+            }
+        }
         router.get("/v1/settings") { _, context in
             try context.requireRead(.root)
             return try jsonResponse(await core.settings.all())

@@ -13,6 +13,9 @@ actor StatusService {
     /// The leader's URL, and all masters.
     private let masters: @Sendable () -> (leader: String?, all: [MasterStatus])
     private let drains: DrainProgress
+    private let settings: LiveSettings
+    /// When it began.
+    private let since: Timestamp
     private let heldBack: @Sendable () async -> Set<ServerName>
     private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
     private let clock: any BrimClock
@@ -25,7 +28,8 @@ actor StatusService {
     }
 
     init(
-        store: any MetadataStore, roster: Roster, drains: DrainProgress, clock: any BrimClock = SystemClock(),
+        store: any MetadataStore, roster: Roster, drains: DrainProgress, settings: LiveSettings,
+        clock: any BrimClock = SystemClock(),
         masters: @escaping @Sendable () -> (leader: String?, all: [MasterStatus]),
         heldBack: @escaping @Sendable () async -> Set<ServerName>,
         warnings: @escaping @Sendable () async -> [String] = { [] },
@@ -35,6 +39,8 @@ actor StatusService {
         self.roster = roster
         self.masters = masters
         self.drains = drains
+        self.settings = settings
+        since = clock.timestamp
         self.heldBack = heldBack
         self.warnings = warnings
         self.progress = progress
@@ -47,6 +53,8 @@ actor StatusService {
         let histogram = sums.histogram
         let masters = masters()
         let bounds = try await store.surplusBounds()
+        let drill = try await store.drill()
+        let doubts = DrillWarning.text(drill, every: settings.drillEvery, since: since, now: clock.timestamp)
         return StatusReply(
             files: histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files },
             bytes: histogram.levels.reduce(histogram.unreachableBytes) { $0 + $1.bytes },
@@ -55,7 +63,7 @@ actor StatusService {
             unreachable: histogram.unreachableFiles,
             trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: masters.leader,
             masters: masters.all, copying: now.copying, atRest: now.atRest, ageSeconds: age,
-            servers: try await servers(sums), warnings: await warnings())
+            servers: try await servers(sums), warnings: await warnings() + [doubts].compactMap(\.self), drill: drill)
     }
 
     func servers() async throws -> [ServerStatus] { try await servers(try await sums().0) }

@@ -7,50 +7,53 @@ final class BackupWriter {
     private static let chunk = 256 * 1024
 
     private let compressor: Compressor
-    private let sink: ([UInt8]) throws -> Void
+    private let sink: @Sendable ([UInt8]) async throws -> Void
     private var seal: BackupSeal
     private var waiting: [UInt8] = []
     /// Compressed bytes given to the sink so far.
     private(set) var written: Int64 = 0
 
     /// `key` is derived from the swarm's password.
-    init(key: [UInt8], sink: @escaping ([UInt8]) throws -> Void) throws {
+    init(key: [UInt8], sink: @escaping @Sendable ([UInt8]) async throws -> Void) throws {
         compressor = try Compressor()
         seal = BackupSeal(key: key)
         self.sink = sink
     }
 
-    func begin(_ header: BackupHeader) throws { try add(.header, header.document) }
+    func begin(_ header: BackupHeader) async throws { try await add(.header, header.document) }
 
-    func begin(collection: String) throws { try add(.collection, ["collection": .string(collection)]) }
+    func begin(collection: String) async throws {
+        try await add(.collection, ["collection": .string(collection)])
+    }
 
-    func add(_ document: BSONDocument) throws { try add(.document, document) }
+    func add(_ document: BSONDocument) async throws { try await add(.document, document) }
 
     /// The end of the backup, and all bytes that wait.
-    func end() throws {
-        try flush()
+    func end() async throws {
+        try await flush()
         let bytes = try [BackupRecord.end.rawValue] + document(seal.bytes).bytes()
-        try compress(bytes, isLast: true)
+        try await compress(bytes, isLast: true)
     }
 
     private func document(_ seal: [UInt8]) -> BSONDocument { ["seal": .binary(BSONBinary(seal))] }
 
-    private func add(_ record: BackupRecord, _ document: BSONDocument) throws {
+    private func add(_ record: BackupRecord, _ document: BSONDocument) async throws {
         waiting.append(record.rawValue)
         waiting += try document.bytes()
-        if waiting.count >= Self.chunk { try flush() }
+        if waiting.count >= Self.chunk { try await flush() }
     }
 
-    private func flush() throws {
+    private func flush() async throws {
         seal.add(waiting)
-        try compress(waiting, isLast: false)
+        try await compress(waiting, isLast: false)
         waiting.removeAll(keepingCapacity: true)
     }
 
-    private func compress(_ bytes: [UInt8], isLast: Bool) throws {
-        try compressor.add(bytes, isLast: isLast) { compressed in
-            written += Int64(compressed.count)
-            try sink(compressed)
-        }
+    private func compress(_ bytes: [UInt8], isLast: Bool) async throws {
+        var compressed: [UInt8] = []
+        try compressor.add(bytes, isLast: isLast) { compressed += $0 }
+        guard !compressed.isEmpty else { return }
+        written += Int64(compressed.count)
+        try await sink(compressed)
     }
 }

@@ -38,7 +38,7 @@ extension MongoMetadataStore {
     /// `version` is that of the program. Throws `.notFound` when no swarm is in the database, `.denied` for another
     /// password, `.conflict` for a database that was not filled to the end, and what `sink` throws.
     public func backUp(
-        with key: BackupKey, version: String, to sink: @escaping ([UInt8]) throws -> Void
+        with key: BackupKey, version: String, to sink: @escaping @Sendable ([UInt8]) async throws -> Void
     ) async throws -> BackupSummary {
         try await translatingErrors("reading the metadata") {
             try await MaintenanceLock.requireFree(in: collections.leases)
@@ -46,9 +46,9 @@ extension MongoMetadataStore {
             var reads = SnapshotReads(database)
             let header = try await header(key, version, &reads)
             let writer = try BackupWriter(key: key.bytes, sink: sink)
-            try writer.begin(header)
+            try await writer.begin(header)
             for (collection, documents) in header.counts {
-                try writer.begin(collection: collection)
+                try await writer.begin(collection: collection)
                 let found = try await copy(collection, &reads, to: writer)
                 guard found == documents else {
                     throw BrimError(
@@ -58,7 +58,7 @@ extension MongoMetadataStore {
                 }
                 logger.info("backed up", metadata: ["collection": "\(collection)", "documents": "\(found)"])
             }
-            try writer.end()
+            try await writer.end()
             return BackupSummary(header: header, bytes: writer.written)
         }
     }
@@ -99,7 +99,7 @@ extension MongoMetadataStore {
         while true {
             let page = try await reads.page(of: collection, after: after, limit: Self.backupPage)
             guard let last = page.last?["_id"] else { return count }
-            for document in page { try writer.add(document) }
+            for document in page { try await writer.add(document) }
             count += Int64(page.count)
             after = last
             try Task.checkCancellation()

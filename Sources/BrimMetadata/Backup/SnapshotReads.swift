@@ -29,7 +29,7 @@ struct SnapshotReads {
         return try found.first?.int64("count") ?? 0
     }
 
-    private mutating func run(_ command: BSONDocument) async throws -> [BSONDocument] {
+    mutating func run(_ command: BSONDocument) async throws -> [BSONDocument] {
         var concern: BSONDocument = ["level": "snapshot"]
         if let time { concern.append("atClusterTime", .timestamp(time)) }
         var command = command

@@ -53,6 +53,20 @@ extension SimulatedStore {
     }
 }
 
+// MARK: - Drills
+
+extension SimulatedStore {
+    func sample(at chance: Double, limit: Int) async throws -> NamespaceSample {
+        try await call("sample at") { $0.sample(at: chance, limit: limit) }
+    }
+
+    func sample(_ range: NumberRange) async throws -> NamespaceSample { try await call("sample") { $0.sample(range) } }
+
+    func drill() async throws -> DrillReport? { try await call("drill read") { $0.drill() } }
+
+    func keep(_ drill: DrillReport) async throws { try await call("drill kept") { $0.keep(drill) } }
+}
+
 // MARK: - Namespace
 
 extension SimulatedStore {

@@ -153,6 +153,33 @@ final class Catalog: Sendable {
         }
     }
 
+    /// Rows looked through for one page of those of certain files: there is no index of files.
+    private static let scanned = 50_000
+
+    /// Rows that are labelled with numbers of these entries, in order of their ids after one of them: at most `limit`, and
+    /// perhaps fewer or none although there are more. `next` is nil when there are not.
+    func page(
+        of files: ClosedRange<Int64>, after: BlobID?, limit: Int, scanned: Int = Catalog.scanned
+    ) async throws -> (rows: [CatalogRow], next: BlobID?) {
+        try await pool.read { database in
+            let start = Data(after?.bytes ?? [])
+            let end = try Data.fetchOne(
+                database, sql: "SELECT blob FROM blobs WHERE blob > ? ORDER BY blob LIMIT 1 OFFSET ?",
+                arguments: [start, scanned - 1])
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT \(CatalogRow.columns) FROM blobs
+                    WHERE blob > ? AND blob <= ? AND file BETWEEN ? AND ? ORDER BY blob LIMIT ?
+                    """,
+                arguments: [
+                    start, end ?? Data(repeating: 0xff, count: 12), files.lowerBound, files.upperBound, limit,
+                ]
+            ).map { try CatalogRow(row: $0) }
+            return (rows, rows.count == limit ? rows.last?.blob : end.flatMap { BlobID(bytes: $0) })
+        }
+    }
+
     /// Those of these blobs that are pending, and the orders that had been carried out by then.
     func pending(_ blobs: [BlobID]) async throws -> (rows: [CatalogRow], position: OrderPosition) {
         try await pool.read { database in

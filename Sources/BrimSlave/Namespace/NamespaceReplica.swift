@@ -193,10 +193,12 @@ struct ReplicaReader {
     }
 
     /// Entries in the order of their numbers.
-    func entries(after: FileID?, limit: Int) throws -> [Entry] {
+    func entries(after: FileID?, through: FileID? = nil, limit: Int) throws -> [Entry] {
         let statement = try database.cachedStatement(
-            sql: "SELECT \(ReplicaRow.columns) FROM entries WHERE id > ? ORDER BY id LIMIT ?")
-        return try Row.fetchAll(statement, arguments: [after?.rawValue ?? 0, limit]).map(ReplicaRow.entry)
+            sql: "SELECT \(ReplicaRow.columns) FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?")
+        return try Row.fetchAll(
+            statement, arguments: [after?.rawValue ?? 0, through?.rawValue ?? .max, limit]
+        ).map(ReplicaRow.entry)
     }
 
     /// All entries, for tests.

@@ -17,11 +17,13 @@ extension Swarm {
     public func databaseMoved(to uri: String) { state.withLock { $0.databaseURI = uri } }
 
     /// The documents of files, read and changed behind the master's back.
-    func withFiles<Result>(_ body: (MongoCollection) async throws -> Result) async throws -> Result {
+    @discardableResult
+    public func withFiles<Result>(_ body: (MongoCollection) async throws -> Result) async throws -> Result {
         try await withDatabase { try await body($0.collection("files")) }
     }
 
     /// The swarm's database, read and changed behind the master's back.
+    @discardableResult
     public func withDatabase<Result>(_ body: (MongoDatabase) async throws -> Result) async throws -> Result {
         let client = try MongoClient(uri: try await databaseURI())
         do {

@@ -49,7 +49,16 @@ public struct RecoveryFacts: Sendable, Codable {
     }
 }
 
-/// `GET /v1/recovery/blobs?after=BLOB&limit=1000` on a slave: its catalog, in order of the blobs' ids.
+/// `POST /v1/recovery/blobs` on a slave: these blobs, as far as they are in its catalog.
+public struct RecoveryBlobsRequest: Sendable, Codable {
+    /// At most `Limits.pageEntries`.
+    public var blobs: [BlobID]
+    public init(blobs: [BlobID]) { self.blobs = blobs }
+}
+
+/// `GET /v1/recovery/blobs?after=BLOB&limit=1000` on a slave: its catalog, in order of the blobs' ids; with
+/// `fileAfter=ID&fileThrough=ID` only what is labelled with an entry's number of that range: such a page may be short, or
+/// empty, and not be the last.
 public struct RecoveryBlobs: Sendable, Codable {
     public struct Item: Sendable, Codable, Hashable {
         public var blob: BlobID
@@ -81,14 +90,17 @@ public struct RecoveryBlobs: Sendable, Codable {
     }
 }
 
-/// `GET /v1/recovery/entries?after=ID&limit=1000` on a slave: its copy of the namespace, in order of the entries' numbers;
-/// empty where it has none.
+/// `GET /v1/recovery/entries?after=ID&through=ID&limit=1000` on a slave: its copy of the namespace, in order of the entries'
+/// numbers; empty where it has none.
 public struct RecoveryEntries: Sendable, Codable {
     public var entries: [FeedEntry]
     /// Give this as `after` for the next page; null on the last.
     @Nullable public var next: FileID?
-    public init(entries: [FeedEntry], next: FileID?) {
+    /// Seconds since the copy was known to be what the masters had; null where there is none. Optional, as it joined later.
+    @Nullable public var age: Double?
+    public init(entries: [FeedEntry], next: FileID?, age: Double?) {
         self.entries = entries
         _next = Nullable(wrappedValue: next)
+        _age = Nullable(wrappedValue: age)
     }
 }

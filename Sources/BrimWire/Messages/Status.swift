@@ -46,10 +46,12 @@ public struct StatusReply: Sendable, Codable {
     public var servers: [ServerStatus]
     /// What a person should look at, in words.
     public var warnings: [String]
+    /// The last rebuild drill; left out before the first. Optional, as it joined later.
+    public var drill: DrillReport?
     public init(
         files: Int64, bytes: Int64, minSurplus: Int?, maxSurplus: Int?, surplus: [Level], unreachable: Int64,
         trash: Trash? = nil, leader: String?, masters: [MasterStatus]? = nil, copying: Int, atRest: Bool,
-        ageSeconds: Double, servers: [ServerStatus], warnings: [String] = []
+        ageSeconds: Double, servers: [ServerStatus], warnings: [String] = [], drill: DrillReport? = nil
     ) {
         self.files = files
         self.bytes = bytes
@@ -65,6 +67,7 @@ public struct StatusReply: Sendable, Codable {
         self.ageSeconds = ageSeconds
         self.servers = servers
         self.warnings = warnings
+        self.drill = drill
     }
 }
 

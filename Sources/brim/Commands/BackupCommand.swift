@@ -1,4 +1,5 @@
 import ArgumentParser
+import BrimClient
 import BrimMaster
 import BrimMetadata
 import BrimModel
@@ -17,7 +18,7 @@ struct BackupCommand: BrimCommand {
             'brim restore' finds out whether it is whole.
 
               brim backup --data /srv/brim-master /backup/brim-monday.gz
-              brim backup --mongodb 'mongodb://m1,m2,m3/?replicaSet=rs0' - | ssh far 'cat > brim.gz'
+              brim backup --mongodb m1,m2,m3 - | ssh far 'cat > brim.gz'
             """)
 
     @Argument(help: ArgumentHelp("The file to write; - for standard output.", valueName: "file"))
@@ -33,22 +34,25 @@ struct BackupCommand: BrimCommand {
 
     func run() async throws {
         let settings = try await secrets.settings()
-        let place = try metadata.place(settings)
         let keys = try SwarmKeys(password: try secrets.password(settings))
+        let place = try metadata.place(settings, keys)
         if file == "-", Console.outputIsTerminal {
             throw UsageError("A backup is not for a terminal: name a file, or send it into a pipe.")
         }
-        let target = try NewBackupFile(file)
-        let summary: BackupSummary
-        do {
-            let backup = MetadataBackup(of: place, keys: keys, logger: Logger(label: "brim.backup"))
-            summary = try await backup.write(version: BuildInfo.version) { try target.write($0) }
-            try target.commit()
-        } catch {
-            target.discard()
-            throw error
+        let backup = MetadataBackup(of: place, keys: keys, logger: Logger(label: "brim.backup"))
+        if file == "-" {
+            let output = StreamSink(file: LocalFile(borrowing: STDOUT_FILENO, name: "standard output"))
+            return try tell(try await write(backup, to: output))
         }
+        let target = try await NewFile(at: file)
+        defer { target.discard() }
+        let summary = try await write(backup, to: target)
+        try await target.commit(mode: 0o600, fallbackMode: 0o600, modified: nil)
         try tell(summary)
+    }
+
+    private func write(_ backup: MetadataBackup, to sink: some ByteSink) async throws -> BackupSummary {
+        try await backup.write(version: BuildInfo.version) { try await sink.write($0) }
     }
 
     private func tell(_ summary: BackupSummary) throws {

@@ -37,7 +37,7 @@ struct RecoverCommand: BrimCommand {
             throw UsageError("Name some of the slaves with --slaves, as in --slaves alpha:4243,bravo:4243.")
         }
         let keys = try SwarmKeys(password: try secrets.password(settings))
-        let place = apply ? try metadata.place(settings) : nil
+        let place = apply ? try metadata.place(settings, keys) : nil
         let recovery = MetadataRecovery(slaves: slaves, keys: keys, logger: Logger(label: "brim.recover"))
         let report = if let place { try await recovery.apply(to: place) } else { try await recovery.plan() }
         if global.json { return try Console.printJSON(report) }

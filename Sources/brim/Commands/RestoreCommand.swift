@@ -23,7 +23,7 @@ struct RestoreCommand: BrimCommand {
             made is kept there.
 
               brim restore --data /srv/brim-master-new /backup/brim-monday.gz
-              brim restore --mongodb 'mongodb://m1,m2,m3/?replicaSet=rs0' --database brim2 /backup/brim-monday.gz
+              brim restore --mongodb m1,m2,m3 --database brim2 /backup/brim-monday.gz
             """)
 
     @Option(help: ArgumentHelp("Which version, as 'brim versions' lists them.", valueName: "number"))
@@ -37,8 +37,9 @@ struct RestoreCommand: BrimCommand {
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
-        let database = metadata.mongodb ?? metadata.data ?? metadata.database ?? metadata.mongod
-        if version != nil, database != nil {
+        let namesDatabase =
+            metadata.mongodb != nil || metadata.data != nil || metadata.database != nil || metadata.mongod != nil
+        if version != nil, namesDatabase {
             throw ValidationError("A version of a file is restored by a master: --version goes with no database.")
         }
         if version == nil, connection.masters != nil {
@@ -75,13 +76,13 @@ struct RestoreCommand: BrimCommand {
 
     private func restoreBackup() async throws {
         let settings = try await connection.secrets.settings()
+        let keys = try SwarmKeys(password: try connection.secrets.password(settings))
         let place: MetadataPlace
         do {
-            place = try metadata.place(settings)
+            place = try metadata.place(settings, keys)
         } catch let error as UsageError {
             throw UsageError("\(error.message) To restore a file of the swarm, name its version with --version.")
         }
-        let keys = try SwarmKeys(password: try connection.secrets.password(settings))
         let backup = MetadataBackup(of: place, keys: keys, logger: Logger(label: "brim.restore"))
         let header = try await backup.restore(try BackupFiles.source(subject))
         if global.json { return try Console.printJSON(BackupReply(header, bytes: nil)) }

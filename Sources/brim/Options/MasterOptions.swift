@@ -88,6 +88,13 @@ struct MasterOptions: ParsableArguments, Sendable {
         transform: { try Headroom(parsing: $0) })
     var headroom: Headroom?
 
+    @Option(
+        help: ArgumentHelp(
+            "How often it is shown on a sample that lost metadata could be rebuilt; 0 is never. (default: 24h)",
+            valueName: "duration"),
+        transform: drillInterval)
+    var drillEvery: Duration?
+
     /// Throws `.invalid` for values from variables or files that are wrong or do not go together.
     func swarmSettings(_ settings: Settings) throws -> SwarmSettings {
         var swarm = SwarmSettings()
@@ -100,6 +107,8 @@ struct MasterOptions: ParsableArguments, Sendable {
         swarm.headroom = try settings.value("headroom", flag: headroom, default: swarm.headroom) {
             try Headroom(parsing: $0)
         }
+        swarm.drillEvery = try settings.value(
+            "drill-every", flag: drillEvery, default: swarm.drillEvery, parse: drillInterval)
         return swarm
     }
 
@@ -141,7 +150,7 @@ struct MasterOptions: ParsableArguments, Sendable {
         let flags: [SwarmSetting: Bool] = [
             .copies: copies != nil, .writeCopies: writeCopies != nil, .maxCopies: maxCopies != nil,
             .floor: floor != nil, .headroom: headroom != nil, .heartbeat: heartbeat != nil,
-            .suspectAfter: suspectAfter != nil, .downAfter: downAfter != nil,
+            .suspectAfter: suspectAfter != nil, .downAfter: downAfter != nil, .drillEvery: drillEvery != nil,
         ]
         var given: Set<SwarmSetting> = []
         for (setting, isFlag) in flags {
@@ -190,6 +199,13 @@ enum MongodbSetting: Sendable {
     let duration = try DurationText.parse(text)
     guard duration >= .milliseconds(1) else { throw BrimError(.invalid, "'\(text)' is too short") }
     return duration
+}
+
+/// Throws `.invalid`.
+@Sendable private func drillInterval(_ text: String) throws -> Duration {
+    var settings = SwarmSettings()
+    try SwarmSetting.drillEvery.set(text, in: &settings)
+    return settings.drillEvery
 }
 
 /// Throws `.invalid`.

@@ -1,12 +1,17 @@
 import ArgumentParser
 import BrimMaster
 import BrimModel
+import BrimWire
 import Foundation
 
 /// Where a swarm's metadata is, for commands that use the database without a master.
 struct MetadataOptions: ParsableArguments, Sendable {
-    @Option(help: ArgumentHelp("The MongoDB replica set that the masters use. BRIM_MONGODB.", valueName: "uri"))
-    var mongodb: String?
+    @Option(
+        help: ArgumentHelp(
+            "The MongoDB replica set that the masters use, as they are given it. BRIM_MONGODB.",
+            valueName: "uri|host[,host...]"),
+        transform: { try MongodbSetting(parsing: $0) })
+    var mongodb: MongodbSetting?
 
     @Option(
         help: ArgumentHelp(
@@ -21,16 +26,18 @@ struct MetadataOptions: ParsableArguments, Sendable {
 
     /// Where it is. A flag wins over whatever is set elsewhere, also over the other one's. Throws `UsageError` when neither is
     /// given.
-    func place(_ settings: Settings) throws -> MetadataPlace {
+    func place(_ settings: Settings, _ keys: SwarmKeys) throws -> MetadataPlace {
         let database = try settings.text("database", flag: database) ?? "brim"
         if mongodb != nil && data != nil { throw UsageError("Give --mongodb or --data, not both.") }
-        if let uri = try data == nil ? settings.text("mongodb", flag: mongodb) : nil {
-            return MetadataPlace(.mongodb(uri: uri), database: database)
+        if data == nil,
+            let mongodb = try settings.value("mongodb", flag: mongodb, parse: { try MongodbSetting(parsing: $0) })
+        {
+            return MetadataPlace(.mongodb(uri: mongodb.uri(keys)), database: database)
         }
         guard let directory = try settings.text("data", flag: data) else {
             throw UsageError(
-                "Say where the metadata is: --mongodb with the URI that the masters have, or --data with the directory of a "
-                    + "master that has a mongod of its own.")
+                "Say where the metadata is: --mongodb as the masters have it, or --data with the directory of a master that "
+                    + "has a mongod of its own.")
         }
         return MetadataPlace(
             .directory(URL(fileURLWithPath: directory), mongod: try settings.text("mongod", flag: mongod)),

@@ -43,6 +43,10 @@ struct StatusScreen {
         table.add([
             "copying", status.atRest && status.copying == 0 ? "nothing: at rest" : "\(status.copying) under way",
         ])
+        if let drill = status.drill {
+            let outcome = drill.differing == 0 ? "as on the servers" : counted(drill.differing, "difference")
+            table.add(["rebuild drill", "\(counted(drill.entries, "entry", "entries")) of \(drill.when): \(outcome)"])
+        }
         table.add(["leader", status.leader ?? "none: nobody decides on copies until one is elected"])
         return table.lines()
     }

@@ -8,51 +8,6 @@ import Foundation
     import Musl
 #endif
 
-/// A backup on this machine as it is written: it appears under its name only once it is whole and on disk.
-public final class NewBackupFile: Sendable {
-    /// nil: standard output.
-    private let path: String?
-    private let temporary: String
-    private let descriptor: Int32
-
-    /// Begins it; `-` is standard output. Readable for its owner only. Throws `.io`.
-    public init(_ path: String) throws {
-        guard path != "-" else {
-            (self.path, temporary, descriptor) = (nil, "", STDOUT_FILENO)
-            return
-        }
-        let url = URL(fileURLWithPath: path)
-        let suffix = String(UInt32.random(in: .min ... .max), radix: 16)
-        let temporary = url.deletingLastPathComponent().appendingPathComponent(
-            ".\(url.lastPathComponent.prefix(200)).brim-\(suffix)"
-        ).path
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw BackupFiles.failure("make", path) }
-        (self.path, self.temporary, self.descriptor) = (path, temporary, descriptor)
-    }
-
-    deinit { if path != nil { close(descriptor) } }
-
-    /// Throws `.io`.
-    public func write(_ bytes: [UInt8]) throws {
-        try BackupFiles.put(bytes, to: descriptor, path ?? "standard output")
-    }
-
-    /// Puts it in its place, durably. Throws `.io`.
-    public func commit() throws {
-        guard let path else { return }
-        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw BackupFiles.failure("write", path) }
-        let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard parent >= 0 else { throw BackupFiles.failure("write", path) }
-        defer { close(parent) }
-        guard fsync(parent) == 0 else { throw BackupFiles.failure("write", path) }
-    }
-
-    /// Removes what there is of it; harmless after ``commit()``.
-    public func discard() { if path != nil { unlink(temporary) } }
-}
-
 /// Backups that lie on this machine.
 public enum BackupFiles {
     /// A backup to be read; `-` is standard input, which is kept in a temporary file meanwhile, as it is read twice. So is
@@ -118,7 +73,7 @@ public enum BackupFiles {
         return bytes
     }
 
-    static func put(_ bytes: [UInt8], to file: Int32, _ path: String) throws {
+    private static func put(_ bytes: [UInt8], to file: Int32, _ path: String) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
@@ -129,7 +84,7 @@ public enum BackupFiles {
     }
 
     /// Why the system did not do it.
-    static func failure(_ verb: String, _ path: String) -> BrimError {
+    private static func failure(_ verb: String, _ path: String) -> BrimError {
         let number = errno
         return BrimError(
             number == ENOENT ? .notFound : .io, "cannot \(verb) \(path): \(String(cString: strerror(number)))",
