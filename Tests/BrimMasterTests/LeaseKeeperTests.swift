@@ -144,11 +144,13 @@ import Testing
 
     @Test func whatIsDoneElsewhereIsToldToTheLeaderAndAskedOfIt() async throws {
         let (store, others) = (InMemoryMetadataStore(), Others())
-        let first = try await master("a", store, others)
+        // On a busy machine a short lease may end before all that is done.
+        let lease = Duration.seconds(600)
+        let first = try await master("a", store, others, lease: lease)
         let firstRun = run(first)
         defer { firstRun.cancel() }
         try await until { first.leads }
-        let second = try await master("b", store, others)
+        let second = try await master("b", store, others, lease: lease)
         let secondRun = run(second)
         defer { secondRun.cancel() }
         try await until { second.leader.url == "http://a:1" }
@@ -169,7 +171,7 @@ import Testing
     /// Whoever asks a master that has just begun learns of all servers, whether or not anybody leads.
     @Test func theServersAreKnownFromTheStart() async throws {
         let (store, others) = (InMemoryMetadataStore(), Others())
-        let first = try await master("a", store, others)
+        let first = try await master("a", store, others, lease: .seconds(600))
         let firstRun = run(first)
         defer { firstRun.cancel() }
         try await until { first.leads }
