@@ -99,8 +99,23 @@ extension FaultTests {
             await work.value
             if let excess = await watch.value { throw SwarmFailure(excess) }
             if let trouble { throw trouble }
+            try await startAnewWhatHasFailed(site)
             try await site.swarm.waitUntilUp(Site.slaves)
             return (workload, saboteurs.reduce(into: []) { $0.formUnion($1.rotten) })
+        }
+
+        /// What an operator does about a server whose disk has failed, once that is mended: it takes no more writes before it is
+        /// started anew.
+        private func startAnewWhatHasFailed(_ site: Site) async throws {
+            var started: Set<String> = []
+            try await site.swarm.waitFor("no server says that its disk is failing") {
+                let servers = try await site.swarm.status().servers
+                for server in servers where server.fault != nil && started.insert(server.name.rawValue).inserted {
+                    try await site.kill([server.name.rawValue])
+                    site.start([server.name.rawValue])
+                }
+                return servers.allSatisfy { $0.state == .up && $0.fault == nil }
+            }
         }
 
         /// Finds what has rotted unseen, and waits until all is repaired.

@@ -14,6 +14,8 @@ extension ScenarioTests {
         private final class Progress: Sendable {
             let hasRound = Atomic(false)
             let areWritersDone = Atomic(false)
+            /// Acknowledged by now.
+            let writes = Atomic(0)
         }
 
         /// What was in the way of a write shows in the message of a failure, with the seed; `BRIM_TEST_SEED` takes one.
@@ -78,7 +80,11 @@ extension ScenarioTests {
                         for number in 0..<4 {
                             group.addTask {
                                 var writer = CrashWriter(number: number, seed: seed)
-                                try await writer.run(swarm, count: 50) { progress.hasRound.load(ordering: .relaxed) }
+                                try await writer.run(swarm, count: 50) {
+                                    progress.writes.add(1, ordering: .relaxed)
+                                } mayStop: {
+                                    progress.hasRound.load(ordering: .relaxed)
+                                }
                                 return writer
                             }
                         }
@@ -104,6 +110,8 @@ extension ScenarioTests {
             defer { progress.hasRound.store(true, ordering: .relaxed) }
             do {
                 try await crasher.run(swarm) {
+                    progress.writes.load(ordering: .relaxed)
+                } roundEnded: {
                     progress.hasRound.store(true, ordering: .relaxed)
                 } mayStop: {
                     progress.areWritersDone.load(ordering: .relaxed)

@@ -20,7 +20,7 @@ struct CrashWriter: Sendable {
     /// Bytes of all its files together, both versions of one that is being overwritten included.
     private static let budget = 2_500_000
     private static let largest = 2_000_000
-    private static let limit = Duration.seconds(300)
+    private static let limit = Duration.seconds(600)
 
     let number: Int
     private let seed: UInt64
@@ -45,7 +45,9 @@ struct CrashWriter: Sendable {
     }
 
     /// Makes `count` acknowledged writes, and more until `mayStop`.
-    mutating func run(_ swarm: Swarm, count: Int, mayStop: @Sendable () -> Bool) async throws {
+    mutating func run(
+        _ swarm: Swarm, count: Int, wrote: @Sendable () -> Void, mayStop: @Sendable () -> Bool
+    ) async throws {
         let deadline = ContinuousClock.now + Self.limit
         while acknowledged < count || !mayStop() {
             try await Task.sleep(for: .milliseconds(Int.random(in: 0...400, using: &random)))
@@ -58,6 +60,7 @@ struct CrashWriter: Sendable {
                 try await Task.sleep(for: .milliseconds(Int.random(in: 100...500, using: &random)))
             }
             acknowledged += 1
+            wrote()
         }
     }
 

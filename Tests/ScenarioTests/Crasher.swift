@@ -6,6 +6,9 @@ import Synchronization
 /// far they have come with their start by the next blow is left to chance.
 struct Crasher: Sendable {
     static let mongod = "mongod"
+    /// Writes that must have succeeded since the last round before the next one begins: on a machine that is slow enough
+    /// nothing would ever be up for long enough otherwise.
+    private static let writesBetweenRounds = 8
 
     let servers: [String]
     private var random: SeededRandom
@@ -19,7 +22,9 @@ struct Crasher: Sendable {
     }
 
     /// Kills all processes in turn, in a random order; again and again, until `mayStop` after a whole round.
-    mutating func run(_ swarm: Swarm, roundEnded: () -> Void, mayStop: () -> Bool) async throws {
+    mutating func run(
+        _ swarm: Swarm, writes: () -> Int, roundEnded: () -> Void, mayStop: () -> Bool
+    ) async throws {
         repeat {
             var victims = ([Swarm.master, Self.mongod] + servers).shuffled(using: &random)
             while let first = victims.popLast() {
@@ -35,6 +40,10 @@ struct Crasher: Sendable {
                 }
             }
             roundEnded()
+            let before = writes()
+            while writes() < before + Self.writesBetweenRounds, !mayStop() {
+                try await Task.sleep(for: .milliseconds(50))
+            }
         } while !mayStop()
     }
 
