@@ -9,7 +9,7 @@ extension FaultTests {
     /// Everything that can break does, in turn and at once, while clients write, read, rename and remove.
     @Suite struct MixTests {
         /// `BRIM_TEST_SEED` takes a seed, `BRIM_FAULT_MINUTES` how long things break; 3 minutes when it is not set.
-        @Test(.enabled("the faults cannot be made here") { try await TestNetwork.obstacle() == nil })
+        @Test(.needsFaults)
         func nothingThatWasAcknowledgedIsLost() async throws {
             let environment = ProcessInfo.processInfo.environment
             let seed = environment["BRIM_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1_000_000)

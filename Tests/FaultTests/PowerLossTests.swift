@@ -8,13 +8,13 @@ extension FaultTests {
     @Suite struct PowerLossTests {
         private static let servers = ["alpha", "bravo"]
 
-        @Test(.enabled("the faults cannot be made here") { try await TestNetwork.obstacle() == nil })
+        @Test(.needsFaults)
         func whatWasAcknowledgedIsOnDisk() async throws {
             #expect(try await violations(syncsLie: false) == [])
         }
 
         /// A build that acknowledges before bytes are durable does not pass: the checker is no decoration.
-        @Test(.enabled("the faults cannot be made here") { try await TestNetwork.obstacle() == nil })
+        @Test(.needsFaults)
         func acknowledgingBeforeBytesAreDurableIsCaught() async throws {
             let found = try await violations(syncsLie: true)
             #expect(found.contains { $0.contains("cannot be read any more") }, "\(found)")
@@ -23,20 +23,14 @@ extension FaultTests {
         /// What the checker says after two losses of power.
         private func violations(syncsLie: Bool) async throws -> [String] {
             try await Swarm.run(.watchful(["--copies", "2"])) { swarm in
-                var nodes: [String: (disk: TestDisk, faults: NodeFaults)] = [:]
+                var nodes: [Site.Node] = []
                 for name in Self.servers {
-                    let disk = try await TestDisk.make(
-                        at: swarm.data(of: name), bytes: 60_000_000, inodes: 2000, writeback: 300,
-                        image: swarm.directory.appending(path: "\(name).image"))
-                    swarm.atEnd { await disk.remove() }
-                    let faults = try NodeFaults(
-                        disk: disk.place, control: swarm.directory.appending(path: "\(name).faults"))
-                    swarm.setEnvironment(of: name, faults.environment)
-                    nodes[name] = (disk, faults)
+                    nodes.append(
+                        try await Site.Node(name, of: swarm, bytes: 60_000_000, inodes: 2000, writeback: 300))
                 }
                 try await swarm.startMaster()
                 try await swarm.startSlaves(Self.servers, quota: "10M")
-                for node in nodes.values { try node.faults.set(syncsLie: syncsLie) }
+                for node in nodes { try node.faults.set(syncsLie: syncsLie) }
 
                 let history = History(seed: 1)
                 let client = try swarm.client()
@@ -49,9 +43,9 @@ extension FaultTests {
                         await workload.perform(.put(number % 3, history.newValue(for: group)), 0, client, group)
                     }
                     for name in Self.servers { try swarm.freeze(name) }
-                    for node in nodes.values { try await node.disk.losePower() }
+                    for node in nodes { try await node.disk.losePower() }
                     for name in Self.servers { try await swarm.kill9(name) }
-                    for node in nodes.values { try await node.disk.restorePower() }
+                    for node in nodes { try await node.disk.restorePower() }
                     for name in Self.servers { try swarm.relaunch(name) }
                     try await swarm.waitUntilUp(Self.servers)
                 }

@@ -15,8 +15,19 @@ final class Site: Sendable {
 
     /// What of one slave's machine can break.
     struct Node: Sendable {
-        var disk: TestDisk
-        var faults: NodeFaults
+        let disk: TestDisk
+        let faults: NodeFaults
+
+        /// For a slave that is not started yet; goes with the swarm. As ``TestDisk/make(at:bytes:inodes:writeback:image:)``.
+        init(_ name: String, of swarm: Swarm, bytes: Int64, inodes: Int, writeback: Int = 5) async throws {
+            let disk = try await TestDisk.make(
+                at: swarm.data(of: name), bytes: bytes, inodes: inodes, writeback: writeback,
+                image: swarm.directory.appending(path: "\(name).image"))
+            swarm.atEnd { await disk.remove() }
+            self.disk = disk
+            faults = try NodeFaults(disk: disk.place, control: swarm.directory.appending(path: "\(name).faults"))
+            swarm.setEnvironment(of: name, faults.environment)
+        }
     }
 
     private struct State {
@@ -69,14 +80,7 @@ final class Site: Sendable {
         try await Swarm.run(options) { swarm in
             var nodes: [String: Node] = [:]
             for name in slaves {
-                let disk = try await TestDisk.make(
-                    at: swarm.data(of: name), bytes: quota + 40_000_000, inodes: 20_000,
-                    image: swarm.directory.appending(path: "\(name).image"))
-                swarm.atEnd { await disk.remove() }
-                let faults = try NodeFaults(
-                    disk: disk.place, control: swarm.directory.appending(path: "\(name).faults"))
-                swarm.setEnvironment(of: name, faults.environment)
-                nodes[name] = Node(disk: disk, faults: faults)
+                nodes[name] = try await Node(name, of: swarm, bytes: quota + 40_000_000, inodes: 20_000)
             }
             let site = Site(swarm, mongo, network, nodes)
             try await swarm.startMasters(masters.count)
@@ -118,7 +122,7 @@ final class Site: Sendable {
 
     // MARK: - Disks
 
-    /// Runs `body` with one of the slaves whose disk nobody else is at, as long as it takes; nil when there is none.
+    /// Runs `body` with those of the slaves whose disk nobody else is at, unless there is none, and keeps others away meanwhile.
     func withDisk(of candidates: [String], _ body: ([String]) async throws -> Void) async throws {
         let free = state.withLock { state in
             let free = candidates.filter { !state.taken.contains($0) }
