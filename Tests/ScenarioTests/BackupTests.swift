@@ -40,12 +40,12 @@ extension ScenarioTests {
             return arguments[try #require(arguments.firstIndex(of: "--listen")) + 1]
         }
 
-        /// Whether a slave's catalog has a blob as confirmed by a master; nil when it has it not at all.
-        static func isConfirmed(_ swarm: Swarm, _ blob: BlobID, on server: String) async throws -> Bool? {
+        /// The blobs in a slave's catalog, and which of them a master has confirmed: of few all.
+        static func catalog(_ swarm: Swarm, on server: String) async throws -> [BlobID: Bool] {
             let reply = try await swarm.curl("http://\(try address(swarm, server))/v1/recovery/blobs")
             #expect(reply.status == 200, "\(reply.text)")
-            return try BrimJSON.decoder().decode(RecoveryBlobs.self, from: reply.body).blobs
-                .first { $0.blob == blob }?.confirmed
+            let list = try BrimJSON.decoder().decode(RecoveryBlobs.self, from: reply.body)
+            return Dictionary(uniqueKeysWithValues: list.blobs.map { ($0.blob, $0.confirmed) })
         }
 
         @Test func aRestoredDatabaseDeletesNothing() async throws {
@@ -115,7 +115,7 @@ extension ScenarioTests {
                 try await swarm.restart(holder)
                 for blob in [new, overwritten] where before[holder]?.contains("\(blob)") == true {
                     try await swarm.waitFor("\(blob) is confirmed") {
-                        try await Self.isConfirmed(swarm, blob, on: holder) == true
+                        try await Self.catalog(swarm, on: holder)[blob] == true
                     }
                 }
                 try await swarm.waitUntilAtRest(Self.servers)

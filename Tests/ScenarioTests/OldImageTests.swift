@@ -26,6 +26,10 @@ extension ScenarioTests {
         /// The data directory of the slave as it is while that is stopped for it.
         private static func takeImage(_ swarm: Swarm) async throws -> URL {
             let image = swarm.scratch.appending(path: "image")
+            // What it has received is entered by a master before the slave hears so.
+            try await swarm.waitFor("its copies are confirmed to it") {
+                try await BackupTests.catalog(swarm, on: old).values.allSatisfy(\.self)
+            }
             try await swarm.stop(old)
             try FileManager.default.copyItem(at: swarm.data(of: old), to: image)
             try await swarm.restart(old)

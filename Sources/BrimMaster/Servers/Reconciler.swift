@@ -75,12 +75,12 @@ struct Reconciler: Sendable {
         var confirm = Array(spared)
         var adopt: [ReplicaChange] = []
         var damaged: [BlobID] = []
-        var mismatched = 0
-        var strange = Strange()
+        var (unknown, mismatched) = (Strange(), Strange())
         for blob in blobs {
             guard let owner = owners[blob.blob] else {
                 // Of one that was never confirmed its server will ask.
-                if blob.confirmed, !delete.contains(blob.blob) { strange.add(Strange(blobs: 1, bytes: blob.size)) }
+                let stays = blob.confirmed || spared.contains(blob.blob)
+                if stays, !delete.contains(blob.blob) { unknown.add(Strange(blobs: 1, bytes: blob.size)) }
                 continue
             }
             let content = owner.content
@@ -92,16 +92,18 @@ struct Reconciler: Sendable {
                 // A crash came between the giving up of a damaged copy and its deletion; others have it whole.
                 damaged.append(blob.blob)
             } else {
-                mismatched += 1
-                strange.add(Strange(blobs: 1, bytes: blob.size))
+                mismatched.add(Strange(blobs: 1, bytes: blob.size))
             }
         }
         if !adopt.isEmpty { confirm += try await self.adopt(adopt, on: server, at: position, owners) }
-        let unknown = strangers.count - delete.count
-        if mismatched > 0 || unknown > 0 {
+        var strange = unknown
+        strange.add(mismatched)
+        if strange.blobs > 0 {
             logger.warning(
                 "a server holds blobs that cannot be used; they are kept",
-                metadata: ["server.name": "\(server)", "mismatched": "\(mismatched)", "unknown": "\(unknown)"])
+                metadata: [
+                    "server.name": "\(server)", "mismatched": "\(mismatched.blobs)", "unknown": "\(unknown.blobs)",
+                ])
         }
         return (confirm, damaged + delete, strange)
     }
