@@ -6,7 +6,7 @@ import Testing
 
 extension ScenarioTests {
     /// Three masters and three slaves on a MongoDB replica set of three, whose members die, hang, step down and are cut off
-    /// while files are written. MongoDB's own times are used: its election begins ten seconds after the primary fell silent.
+    /// while files are written. The set's times are those of one that `brim mongod` makes.
     @Suite struct ReplicaSetTests {
         private static let servers = ["alpha", "bravo", "charlie"]
         /// Far longer than anything takes: who waits longer hangs.
@@ -123,7 +123,7 @@ extension ScenarioTests {
             }
         }
 
-        /// With and without the primary among those that are lost: alone it is primary for ten seconds more.
+        /// With and without the primary among those that are lost: alone it is primary for some seconds more.
         @Test(arguments: [true, false])
         func withoutAMajorityNothingIsWrittenAndAllIsRead(primaryIsLost: Bool) async throws {
             try await Self.run { swarm, mongo in

@@ -1,3 +1,4 @@
+import BrimMetadata
 import BrimModel
 import BrimWire
 import Foundation
@@ -164,7 +165,7 @@ actor MongodSupervisor: Service {
                 "--wiredTigerCacheSizeGB", "\(Double(member.cache) / Double(1 << 30))", "--keyFile", keyFile.path,
                 // Enough for hours away; who is away for longer copies everything anew.
                 "--oplogSize", "1024",
-            ] + (member.listen.host.contains(":") ? ["--ipv6"] : [])
+            ] + ReplicaSetTimes.arguments + (member.listen.host.contains(":") ? ["--ipv6"] : [])
         }
     }
 

@@ -1,3 +1,4 @@
+import BrimMetadata
 import BrimModel
 import BrimWire
 import Logging
@@ -97,7 +98,10 @@ struct ReplicaSetKeeper: Sendable {
             ["_id": .int(number), "host": .string("\(host)")]
         }
         _ = try await admin.runCommand([
-            "replSetInitiate": ["_id": .string(MongodMembers.replicaSet), "members": .documents(hosts)]
+            "replSetInitiate": [
+                "_id": .string(MongodMembers.replicaSet), "members": .documents(hosts),
+                "settings": .document(ReplicaSetTimes.settings),
+            ]
         ])
         logger.info("a new replica set has begun", metadata: ["mongod.members": "\(members)"])
     }
@@ -164,6 +168,10 @@ struct ReplicaSetKeeper: Sendable {
             let id = (present.compactMap { $0["_id"]?.intValue }.max() ?? -1) + 1
             present.append(["_id": .int(id), "host": .string("\(host)")])
             configuration["members"] = .documents(present)
+            // One of a single member, or made by an older version, has MongoDB's own.
+            var settings = configuration["settings"]?.documentValue ?? [:]
+            settings.merge(ReplicaSetTimes.settings)
+            configuration["settings"] = .document(settings)
             configuration["version"] = .int64((configuration["version"]?.int64Value ?? 1) + 1)
             _ = try await admin.runCommand(["replSetReconfig": .document(configuration)])
             logger.info("a member was taken in, and copies all data now", metadata: ["mongod.member": "\(host)"])

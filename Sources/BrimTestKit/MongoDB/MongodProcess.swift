@@ -1,4 +1,5 @@
 import ChildProcesses
+import BrimMetadata
 import Foundation
 import MongoDriver
 import Synchronization
@@ -102,7 +103,7 @@ final class MongodProcess: Sendable {
                 // them before it stops.
                 "enableTestCommands=1", "shutdownTimeoutMillisForSignaledShutdown=100",
                 "diagnosticDataCollectionEnabled=false",
-            ].flatMap { ["--setParameter", $0] }
+            ].flatMap { ["--setParameter", $0] } + ReplicaSetTimes.arguments
         let command = host.command(URL(filePath: binary), options)
         let process = try ChildProcess(
             URL(filePath: "/bin/sh"),

@@ -1,3 +1,4 @@
+import BrimMetadata
 import Foundation
 import MongoDriver
 import Synchronization
@@ -60,11 +61,9 @@ public final class PrivateReplicaSet: TestDatabase {
 
     /// Returns when one member is primary and all others are secondaries.
     ///
-    /// - Parameters:
-    ///   - hosts: where the members are.
-    ///   - electionTimeout: silence of the primary after which the others elect another one; MongoDB's own by default.
+    /// - Parameter hosts: where the members are.
     public static func start(
-        on hosts: [TestHost] = [.loopback, .loopback, .loopback], electionTimeout: Duration = .seconds(10)
+        on hosts: [TestHost] = [.loopback, .loopback, .loopback]
     ) async throws -> PrivateReplicaSet {
         var members: [Member] = []
         for host in hosts {
@@ -82,7 +81,7 @@ public final class PrivateReplicaSet: TestDatabase {
         let set = PrivateReplicaSet(members)
         do {
             for member in members { try member.process.launch() }
-            try await set.initiate(electionTimeout)
+            try await set.initiate()
             try await set.waitUntilWhole()
             return set
         } catch {
@@ -91,13 +90,13 @@ public final class PrivateReplicaSet: TestDatabase {
         }
     }
 
-    private func initiate(_ electionTimeout: Duration) async throws {
+    private func initiate() async throws {
         let hosts = members.enumerated().map { number, member -> BSONDocument in
             ["_id": .int(number), "host": .string(member.address)]
         }
         let configuration: BSONDocument = [
             "_id": .string(Self.name), "members": .documents(hosts),
-            "settings": ["electionTimeoutMillis": .int64(electionTimeout.components.seconds * 1000)],
+            "settings": .document(ReplicaSetTimes.settings),
         ]
         var last = "nothing was tried"
         try await wait("the replica set is initiated", { last }) {

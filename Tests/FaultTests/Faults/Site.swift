@@ -54,9 +54,7 @@ final class Site: Sendable {
     static func run(quota: Int64, _ body: (Site) async throws -> Void) async throws {
         let network = try await TestNetwork.make(masters + slaves)
         do {
-            // Shorter than MongoDB's own, so that more can break in a minute.
-            let mongo = try await PrivateReplicaSet.start(
-                on: try masters.map(network.host), electionTimeout: .seconds(3))
+            let mongo = try await PrivateReplicaSet.start(on: try masters.map(network.host))
             do {
                 try await run(quota: quota, network, mongo, body)
             } catch {
