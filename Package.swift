@@ -145,7 +145,9 @@ let package = Package(
         .testTarget(
             name: "ScenarioTests",
             dependencies: [
-                "BrimTestKit", "BrimClient", "BrimMaster", "BrimModel", "BrimSlave", "MongoDriver", "brim", httpClient,
+                "BrimTestKit", "BrimClient", "BrimMaster", "BrimMetadata", "BrimModel", "BrimSlave", "MongoDriver",
+                "brim",
+                httpClient,
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
     ]

@@ -1,7 +1,9 @@
+import BrimMetadata
 import BrimModel
 import BrimTestKit
 import BrimWire
 import Foundation
+import MongoDriver
 import Synchronization
 import Testing
 
@@ -148,6 +150,7 @@ extension ScenarioTests {
 
                 let uri = try await swarm.brim("mongod", "uri", "--members", machines.list).text
                 swarm.databaseMoved(to: uri.trimmingCharacters(in: .whitespacesAndNewlines))
+                #expect(try await Self.hasItsTimes(uri))
                 try await swarm.waitUntilAtRest(Self.servers)
                 try await swarm.waitUntilConsistent(contents)
                 #expect(try await swarm.stat("/d0/f0").attributes["mood"] == .string("blue"))
@@ -179,6 +182,15 @@ extension ScenarioTests {
             }
         }
 
+        /// Whether a set takes silent members for gone as soon as it should.
+        private static func hasItsTimes(_ uri: String) async throws -> Bool {
+            let client = try MongoClient(uri: uri.trimmingCharacters(in: .whitespacesAndNewlines))
+            let reply = try await client.database("admin").runCommand(["replSetGetConfig": 1])
+            await client.close()
+            let settings = reply["config"]?.documentValue?["settings"]?.documentValue ?? [:]
+            return ReplicaSetTimes.settings.allSatisfy { settings[$0.key]?.int64Value == $0.value.int64Value }
+        }
+
         private static func write(_ swarm: Swarm, _ path: String, _ contents: inout [String: Data]) async throws {
             let data = Data("written to \(path)".utf8)
             try await swarm.waitFor("a write succeeds") { try await swarm.tryPut(data, to: path).status == 0 }
@@ -196,6 +208,7 @@ extension ScenarioTests {
                 try await machines.waitUntilWell(swarm)
                 let uri = try await swarm.brim("mongod", "uri", "--members", machines.list).text
                 swarm.databaseMoved(to: uri.trimmingCharacters(in: .whitespacesAndNewlines))
+                #expect(try await Self.hasItsTimes(uri))
                 try await swarm.startSlaves(Self.servers, quota: "1M")
                 try await swarm.put("text", to: "/f")
                 try await swarm.waitUntilAtRest(Self.servers)
