@@ -10,7 +10,7 @@ import Synchronization
 public final class MongoMetadataStore: MetadataStore {
     /// A look-up may keep MongoDB busy for this long: less than a client waits for a server that is silent, so that an
     /// answer that comes late is told from one that never will.
-    static let timeLimit = Duration.seconds(5)
+    static let timeLimit = Duration.seconds(8)
     /// The same for what goes through many documents.
     static let scanLimit = Duration.seconds(20)
     /// Ids reserved at a time: each block is one master's, which uses them in their order.

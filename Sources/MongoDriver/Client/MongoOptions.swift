@@ -25,7 +25,7 @@ public struct MongoClientOptions: Sendable {
     public init(
         applicationName: String = "brim", poolSize: Int = 16, maxWaiting: Int = 10_000,
         waitQueueTimeout: Duration = .seconds(10), serverSelectionTimeout: Duration = .seconds(5),
-        connectTimeout: Duration = .seconds(3), socketTimeout: Duration = .seconds(6),
+        connectTimeout: Duration = .seconds(3), socketTimeout: Duration = .seconds(10),
         heartbeat: Duration = .seconds(2),
         readConcern: MongoReadConcern = .majority, writeConcern: MongoWriteConcern = .majorityInTime
     ) {
@@ -78,7 +78,7 @@ public struct MongoWriteConcern: Sendable, Hashable {
     public static let majority = MongoWriteConcern(w: .majority, journal: true)
     /// The same for writes by themselves: one that a majority does not have in time fails with `.writeConcern`, before those
     /// who wait for it give up. (A commit has `maxCommitTime`.)
-    public static let majorityInTime = MongoWriteConcern(w: .majority, journal: true, timeout: .seconds(4))
+    public static let majorityInTime = MongoWriteConcern(w: .majority, journal: true, timeout: .seconds(6))
 
     /// Nil for a majority.
     var nodeCount: Int32? {
@@ -103,7 +103,7 @@ public struct MongoTransactionOptions: Sendable {
 
     public init(
         timeLimit: Duration = .seconds(30), readConcern: MongoReadConcern = .snapshot,
-        writeConcern: MongoWriteConcern = .majority, maxCommitTime: Duration? = .seconds(4)
+        writeConcern: MongoWriteConcern = .majority, maxCommitTime: Duration? = .seconds(6)
     ) {
         self.timeLimit = timeLimit
         self.readConcern = readConcern
