@@ -63,7 +63,9 @@ let package = Package(
         .target(name: "MongoDriver", dependencies: ["CMongo", logging], swiftSettings: strict),
         .target(name: "BrimModel", dependencies: ["CCRC32C"], swiftSettings: strict),
         .target(name: "ChildProcesses", dependencies: ["CLinux", "BrimModel"], swiftSettings: strict),
-        .target(name: "BrimPlacement", dependencies: ["BrimModel"], swiftSettings: strict),
+        .target(
+            name: "BrimPlacement", dependencies: ["BrimModel", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
         .target(
             name: "BrimMetadata",
             dependencies: [
