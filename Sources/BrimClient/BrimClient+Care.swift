@@ -28,4 +28,25 @@ extension BrimClient {
     public func changeSettings(_ values: [String: String?]) async throws -> SettingsReply {
         try await ask(.PATCH, "/v1/settings", body: SettingsRequest(values: values))
     }
+
+    /// What decides how many copies files have.
+    public func policy() async throws -> PolicyReply { try await ask(.GET, "/v1/policy") }
+
+    /// Replaces the swarm's rules, with `revision` only in the place of that one. Throws `.invalid`, with line and column,
+    /// `.precondition`.
+    @discardableResult
+    public func changePolicy(_ text: String, ifRevision revision: Int64? = nil) async throws -> PolicyReply {
+        let request = PolicyRequest(text: text, ifRevision: revision)
+        // One that was carried out and is sent again is refused for its own change.
+        return try await ask(
+            .PUT, "/v1/policy", body: request, repetition: revision == nil ? .safe : .unsafe)
+    }
+
+    /// What policies say of files, with `rules` as if these were the swarm's; nothing is changed.
+    public func testPolicy(_ paths: [BrimPath], rules: String? = nil) async throws -> PolicyTestReply {
+        try await ask(.POST, "/v1/policy/test", body: PolicyTestRequest(paths: paths, text: rules))
+    }
+
+    /// Begins to give all files the n that policies say.
+    public func applyPolicy() async throws -> PolicyPassReply { try await ask(.POST, "/v1/policy/apply") }
 }

@@ -3,6 +3,12 @@ import BrimWire
 import NIOHTTP1
 
 extension BrimClient {
+    /// Gives a directory and all that is below another n; nil: that of policies.
+    public func changeTree(_ path: BrimPath, n: Int?) async throws -> TreeChangeReply {
+        try await ask(
+            .POST, "/v1/copies" + path.percentEncoded, body: TreeChangeRequest(n: n), deadline: Self.treeDeadline)
+    }
+
     /// One entry in full. Throws `.notFound`.
     public func stat(_ path: BrimPath) async throws -> FileStat {
         try await ask(.GET, "/v1/stat" + path.percentEncoded)

@@ -29,8 +29,8 @@ struct Master: Sendable {
                 id: UUID().uuidString.lowercased(), holder: holder, version: configuration.version,
                 lease: configuration.lease, url: { try await advertised.get() }),
             store: store, slaves: slaves, drills: slaves, masters: MasterCaller(peers: peers, keys: keys),
-            clock: clock,
-            logger: logger)
+            policies: configuration.policies + [Self.program(configuration, logger)].compactMap(\.self),
+            clock: clock, logger: logger)
         let feed = ChangeFeed(store: store, logger: logger) { await FeedRoutes.swarm(core) }
         loops = core.loops + [TransactionReaper(store: store, logger: logger), feed]
         let router = brimRouter(keys: keys, logger: logger)
@@ -41,6 +41,7 @@ struct Master: Sendable {
         ServerRoutes(core: core, gate: gate).add(to: router)
         NodeRoutes(core: core).add(to: router)
         FeedRoutes(core: core, feed: feed).add(to: router)
+        PolicyRoutes(core: core, gate: gate).add(to: router)
         CareRoutes(
             core: core, gate: gate, verify: core.verifyService(slaves),
             workers: WorkersService(own: loops.map(\.worker), slaves: slaves)
@@ -59,6 +60,12 @@ struct Master: Sendable {
         self.configuration = configuration
         self.advertised = advertised
         self.logger = logger
+    }
+
+    private static func program(_ configuration: MasterConfiguration, _ logger: Logger) -> PolicyProgram? {
+        configuration.policyProgram.map {
+            PolicyProgram(path: $0, deadline: configuration.policyDeadline, logger: logger)
+        }
     }
 
     /// Serves until shut down; `address` is told the URL once it listens.

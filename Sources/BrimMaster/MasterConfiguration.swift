@@ -1,4 +1,5 @@
 import BrimModel
+import BrimPlacement
 import BrimWire
 import Foundation
 
@@ -30,6 +31,12 @@ public struct MasterConfiguration: Sendable {
     /// from the usual ones.
     public var given: Set<SwarmSetting>?
     public var keys: SwarmKeys
+    /// Asked after the swarm's rules, in this order. The same ones on all masters, or n depends on who is asked.
+    public var policies: [any ReplicationPolicy] = []
+    /// A program that is asked after these; see docs/policies.md.
+    public var policyProgram: String?
+    /// How long the program may take for one question.
+    public var policyDeadline = Duration.seconds(1)
 
     public init(
         listen: HostPort, advertise: HostPort? = nil, lease: Duration = .seconds(5), version: String = "dev",

@@ -45,10 +45,18 @@ extension MasterCore {
     package func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
         let stat = try await namespace.change(path, request)
         notices.add { notice in
-            if request.n != nil { notice.explained = stat.size }
+            if request.n != nil || request.resetN == true || request.attributes != nil {
+                notice.explained = stat.size
+            }
             notice.changed = true
         }
         return stat
+    }
+
+    package func changeTree(_ path: BrimPath, n: Int?) async throws -> TreeChangeReply {
+        let reply = try await namespace.changeTree(path, n: n)
+        notices.add { ($0.explainsAll, $0.changed) = (true, true) }
+        return reply
     }
 
     package func setQuota(_ name: ServerName, _ quota: Int64) async throws {

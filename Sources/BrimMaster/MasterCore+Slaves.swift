@@ -69,6 +69,12 @@ extension MasterCore {
         return try await leadership.dispatcher.completed(request)
     }
 
+    package func reads(_ report: ReadsReport) async throws {
+        let leadership = try leader.leading()
+        _ = try await leadership.membership.known(report.name, id: report.id)
+        leadership.reads.add(report.reads)
+    }
+
     package func commit(_ request: CommitRequest) async throws -> CommitReply {
         _ = try await known(request.name, id: request.id)
         return CommitReply(writes: try await commits.commit(request.writes))

@@ -43,6 +43,7 @@ package struct MasterCore: Sendable {
     let reads: ReadDesk
     let commits: CommitDesk
     let settings: SettingsKeeper
+    let policy: PolicyService
     let breaker: EvictionGuard
     let leader: LeaseKeeper
     let registry: MasterRegistry
@@ -56,10 +57,12 @@ package struct MasterCore: Sendable {
     package let loops: [any BackgroundLoop]
 
     /// Prepares the database. `random` makes ids unique among all masters. Of `settings` those in `given` are stored, if
-    /// they are others than at the last start; nil: those that are not the usual ones. Without `drills` there are none.
+    /// they are others than at the last start; nil: those that are not the usual ones. Without `drills` there are none, and without
+    /// `policies` (those of this master alone, which may be none) neither rules nor passes over all files.
     package init(
         settings start: SwarmSettings, given: Set<SwarmSetting>? = nil, keys: SwarmKeys, identity: Identity,
         store: any MetadataStore, slaves: any SlaveLink, drills: (any DrillLink)? = nil, masters: any MasterPeers,
+        policies own: [any ReplicationPolicy]? = nil,
         clock: SwarmClock = SwarmClock(),
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger
     ) async throws {
@@ -77,12 +80,20 @@ package struct MasterCore: Sendable {
         await roster.follow(try await store.servers())
         let views = ViewKeeper(store: store, clock: clock, logger: logger)
         let committer = Committer(store: store, views: views)
-        let namespace = NamespaceService(store: store, views: views, clock: clock)
+        let policies = Policies(own: own ?? [], settings: settings)
+        let rules = RulesKeeper(store: store, policies: policies, clock: clock, logger: logger)
+        if own != nil { try await rules.read() }
+        let namespace = NamespaceService(store: store, views: views, policies: policies, clock: clock)
         let name = LeaderName()
+        let program = own?.lazy.compactMap { $0 as? PolicyProgram }.first
+        let warnings: @Sendable () async -> [String] = {
+            registry.warnings + (await rules.warnings) + [program?.warning].compactMap(\.self)
+        }
         let parts = MasterParts(
             store: store, swarm: swarm, slaves: slaves, drills: drills, keys: keys, settings: settings,
-            breaker: breaker, views: views, namespace: namespace, ids: BlobIDSource(clock: clock, random: random),
-            masters: { (name.value, registry.masters(leader: name.value)) }, warnings: { registry.warnings },
+            breaker: breaker, views: views, namespace: namespace, hasPolicies: own != nil,
+            ids: BlobIDSource(clock: clock, random: random),
+            masters: { (name.value, registry.masters(leader: name.value)) }, warnings: warnings,
             clock: clock, logger: logger)
         let leader = LeaseKeeper(
             store: store, holder: identity.holder, duration: identity.lease, url: identity.url, name: name,
@@ -94,20 +105,25 @@ package struct MasterCore: Sendable {
         ) { await leader.leadership?.settingsChanged($0) }
         let rosters = Rosters(stored: roster, leader: leader)
         reads = ReadDesk(namespace: namespace, rosters: rosters, keys: keys, clock: clock)
-        commits = CommitDesk(committer: committer, keys: keys, settings: settings, notices: notices, clock: clock)
+        commits = CommitDesk(
+            committer: committer, store: store, policies: policies, keys: keys, notices: notices, clock: clock)
+        policy = PolicyService(
+            store: store, namespace: namespace, policies: policies, rules: rules,
+            program: program, settings: settings, clock: clock)
         lonelyStatus = StatusService(
             store: store, roster: roster,
             drains: DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger),
             settings: settings, clock: clock, masters: parts.masters, heldBack: { [] },
             warnings: {
-                [breaker.warning].compactMap { $0 } + registry.warnings
+                [breaker.warning].compactMap { $0 } + (await warnings())
                     + ["no leading master answers: servers are shown as last known"]
             },
             progress: { (0, false) })
-        loops = [
-            views, committer, keeper, registry, notices,
-            RosterReader(store: store, roster: roster, clock: clock, logger: logger), leader,
-        ]
+        loops =
+            [
+                views, committer, keeper, registry, notices,
+                RosterReader(store: store, roster: roster, clock: clock, logger: logger), leader,
+            ] + (own == nil ? [] : [rules]) + (own ?? []).compactMap { $0 as? any BackgroundLoop }
         self.settings = keeper
         self.breaker = breaker
         self.rosters = rosters

@@ -17,6 +17,16 @@ package enum Checks {
         }
     }
 
+    private static func copies(_ change: CopiesChange, of entry: Entry) throws(BrimError) {
+        switch (change, entry.type) {
+        case (.explicit(let n), .file), (.explicit(let n), .directory): try copies(n)
+        case (.chosen(let choice), .file): try copies(choice.n)
+        case (.none, .directory): break
+        case (_, .file): throw BrimError(.invalid, "a file always has an n")
+        default: throw BrimError(.isDirectory, "only files have copies", advice: "Name a file")
+        }
+    }
+
     package static func attributes(_ attributes: [String: AttributeValue]) throws(BrimError) {
         guard attributes.count <= Limits.attributeCount else {
             throw BrimError(
@@ -55,7 +65,7 @@ package enum Checks {
 
     package static func commit(_ write: BlobCommit) throws(BrimError) {
         try mode(write.mode)
-        try copies(write.explicitN ?? write.defaultN)
+        try copies(write.explicitN ?? write.policy.n)
         try attributes(write.attributes)
         guard (0...Limits.blobBytes).contains(write.size) else {
             throw BrimError(.tooLarge, "a blob of \(write.size) bytes is outside 0 to \(Limits.blobBytes)")
@@ -70,12 +80,7 @@ package enum Checks {
 
     package static func change(_ change: EntryChange, of entry: Entry) throws(BrimError) {
         if let mode = change.mode { try self.mode(mode) }
-        if let n = change.n {
-            try copies(n)
-            guard entry.type == .file else {
-                throw BrimError(.isDirectory, "only files have copies", advice: "Name a file")
-            }
-        }
+        if let change = change.copies { try copies(change, of: entry) }
         try attributes(entry.attributes.changed(by: change.attributes))
     }
 
@@ -127,6 +132,11 @@ package enum Refusal {
     }
     package static func changed(_ name: EntryName?) -> BrimError {
         BrimError(.conflict, "'\(name?.text ?? "/")' changed in the meantime")
+    }
+    package static func otherRevision(_ revision: Int64) -> BrimError {
+        BrimError(
+            .precondition, "the rules are at revision \(revision): somebody else has changed them",
+            advice: "Look at them, and change them anew")
     }
     package static func root(_ verb: String) -> BrimError {
         BrimError(.invalid, "the root directory cannot be \(verb)")

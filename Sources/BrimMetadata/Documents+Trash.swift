@@ -76,7 +76,7 @@ extension Documents {
                 size: try version.int64("size"),
                 checksum: try version.read("checksum") { $0.stringValue.flatMap(Checksum.init) },
                 n: try version.int("n"), k: version["k"]?.intValue ?? replicas.count,
-                readable: version["readable"]?.boolValue ?? true, replicas: replicas),
+                readable: version["readable"]?.boolValue ?? true, replicas: replicas, policy: PolicyName.trash),
             modified: try version.time("modified"),
             discarded: try version.read("discarded") { $0.documentValue }.time("at"))
     }

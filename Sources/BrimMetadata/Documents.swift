@@ -1,4 +1,5 @@
 import BrimModel
+import BrimPlacement
 import MongoDriver
 
 /// How BrimFS's values are written as BSON, and read back: field names are a contract, people read them from a shell.
@@ -7,9 +8,7 @@ enum Documents {
     static let nowhere = FileID(0)
 
     /// A live entry as it is inserted; `request` is that of the commit which made it.
-    static func live(_ entry: Entry, request: String? = nil, explicitN: Bool = false, changed: Timestamp)
-        -> BSONDocument
-    {
+    static func live(_ entry: Entry, request: String? = nil, changed: Timestamp) -> BSONDocument {
         var document: BSONDocument = [
             "_id": .id(entry.id), "state": "live", "parent": .id(entry.parent ?? nowhere),
             "name": .string(entry.name?.text ?? ""), "type": .string(entry.type.rawValue), "mode": .int(entry.mode),
@@ -29,8 +28,10 @@ enum Documents {
             document.append("surplus", .int(content.surplus))
             document.append("readable", .bool(content.readable))
             document.append("replicas", .servers(content.replicas))
-            document.append("policy", policy(explicitN))
+            document.append("policy", .string(content.policy))
+            if let reads = content.reads { document.append("reads", .document(self.reads(reads))) }
         }
+        if let copies = entry.copies { document.append("n", .int(copies)) }
         return document
     }
 
@@ -44,20 +45,29 @@ enum Documents {
         return document
     }
 
-    static func policy(_ explicitN: Bool) -> BSONValue { explicitN ? "explicit" : "default" }
+    private static func reads(_ reads: MeasuredReads) -> BSONDocument {
+        [
+            "at": .date(reads.at), "day": .double(reads.rates.day), "week": .double(reads.rates.week),
+            "month": .double(reads.rates.month),
+        ]
+    }
+
+    /// For a pipeline that gives a file another n, before what follows from that.
+    static func chosen(_ choice: PolicyChoice) -> BSONDocument {
+        ["n": .int(choice.n), "policy": .literal(.string(choice.rule))]
+    }
 
     /// Stands in the way of a late commit of this blob.
     static func abandoned(_ blob: BlobID, id: FileID, at: Timestamp) -> BSONDocument {
         let content = FileContent(
             version: 1, blob: blob, size: 0, checksum: Checksum(crc32c: 0), n: Trash.n(at: at), k: 0, readable: false,
-            replicas: [])
+            replicas: [], policy: PolicyName.abandoned)
         var document = live(
             Entry(
                 id: id, parent: nowhere, name: nil, type: .file, mode: 0, created: at, modified: at, content: content),
             changed: at)
         document["state"] = "trash"
         document["name"] = .string(blob.description)
-        document["policy"] = "abandoned"
         return document
     }
 
@@ -114,7 +124,7 @@ enum Documents {
             rev: try document.int64("rev"),
             attributes: document["attributes"]?.attributes ?? [:],
             content: type == .file ? try content(document) : nil,
-            target: document["target"]?.stringValue)
+            target: document["target"]?.stringValue, copies: type == .directory ? document["n"]?.intValue : nil)
     }
 
     static func content(_ document: BSONDocument) throws(BrimError) -> FileContent {
@@ -126,7 +136,15 @@ enum Documents {
             n: try document.int("n"),
             k: try document.int("k"),
             readable: try document.bool("readable"),
-            replicas: try document.servers("replicas"))
+            replicas: try document.servers("replicas"),
+            policy: document["policy"]?.stringValue ?? PolicyName.standard,
+            reads: try document["reads"]?.documentValue.map(reads))
+    }
+
+    private static func reads(_ document: BSONDocument) throws(BrimError) -> MeasuredReads {
+        func rate(_ name: String) -> Double { document[name]?.doubleValue ?? 0 }
+        return MeasuredReads(
+            ReadRates(day: rate("day"), week: rate("week"), month: rate("month")), at: try document.time("at"))
     }
 }
 

@@ -10,7 +10,7 @@ import BrimPlacement
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
 public protocol MetadataStore: NamespaceStore, LeaseStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore,
-    DeletionStore, EventStore, SettingsStore, ChangeStore, DrillStore, Sendable
+    DeletionStore, EventStore, SettingsStore, ChangeStore, DrillStore, PolicyStore, Sendable
 {
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
     /// swarm's id, made at the first call. May be called by several masters at once. `passwordProof` is kept at the
@@ -57,7 +57,7 @@ public protocol NamespaceStore: Sendable {
     /// Enters a gathered batch of finished writes, each its own outcome in the order given: one transaction for all, and
     /// each alone when that fails. Applied once however often it is asked (by `request`).
     ///
-    /// An overwrite keeps the entry's id, attributes and (unless the write says otherwise) n, raises version and rev, and
+    /// An overwrite keeps the entry's id, attributes and an n that somebody set, raises version and rev, and
     /// keeps the version that it replaces among the file's former ones (see `settleVersions`). Failures: `.notFound` (parent gone), `.isDirectory` (the name is a
     /// directory or symlink), `.precondition`, `.conflict` (the blob was abandoned).
     func commit(_ writes: [BlobCommit], view: ServerView) async throws -> [Result<CommitOutcome, BrimError>]
@@ -76,8 +76,14 @@ public protocol NamespaceStore: Sendable {
     /// request is one that was made when all are done.
     func remove(_ removals: [Removal], now: Bool, view: ServerView, request: String?) async throws -> [BrimError?]
 
-    /// Changes n, attributes (nil removes one), mode or modified of an entry.
-    func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry
+    /// Changes n, attributes (nil removes one), mode or modified of an entry. With `rev` only if it still has that; else
+    /// `.conflict`.
+    func update(_ id: FileID, _ change: EntryChange, ifRev rev: Int64?, view: ServerView) async throws -> Entry
+
+    /// Returns when reads show whatever changes of names have met so far. A change sees what another one did a moment before
+    /// others do, who are shown it when it cannot be lost any more: so whoever finds that what was read is no more, and reads
+    /// again, may find it still there.
+    func catchUp() async throws
 
     /// Sums over the direct children of these directories.
     func summarize(_ directories: [FileID]) async throws -> DirectorySummary
@@ -116,8 +122,12 @@ public struct NewEntry: Sendable {
     }
 }
 
-/// The same without ids of requests.
+/// The same without ids of requests and without conditions.
 extension NamespaceStore {
+    public func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry {
+        try await update(id, change, ifRev: nil, view: view)
+    }
+
     public func rename(
         _ id: FileID, from: EntryPlace, to: EntryPlace, path: String, replace: Bool, view: ServerView
     ) async throws -> Entry {
@@ -158,16 +168,17 @@ public struct BlobCommit: Sendable {
     public var replicas: [ServerName]
     public var mode: Int
     public var modified: Timestamp
-    /// The n the writer asked for; else `defaultN` for a new file, and an overwritten file keeps its own.
+    /// The n the writer asked for. Without it a file whose n somebody set keeps that, and others have what `policy` says.
     public var explicitN: Int?
-    public var defaultN: Int
+    public var policy: PolicyChoice
     /// Merged into the entry's attributes.
     public var attributes: [String: AttributeValue]
     public var precondition: Precondition
 
     public init(
         request: String, place: EntryPlace, blob: BlobID, size: Int64, checksum: Checksum, replicas: [ServerName],
-        mode: Int, modified: Timestamp, explicitN: Int?, defaultN: Int, attributes: [String: AttributeValue] = [:],
+        mode: Int, modified: Timestamp, explicitN: Int?, policy: PolicyChoice,
+        attributes: [String: AttributeValue] = [:],
         precondition: Precondition = .none
     ) {
         self.request = request
@@ -179,7 +190,7 @@ public struct BlobCommit: Sendable {
         self.mode = mode
         self.modified = modified
         self.explicitN = explicitN
-        self.defaultN = defaultN
+        self.policy = policy
         self.attributes = attributes
         self.precondition = precondition
     }
@@ -196,19 +207,28 @@ public struct CommitOutcome: Sendable {
 }
 
 public struct EntryChange: Sendable {
-    /// A new n, 1…`Limits.maxCopies`; refused with `.isDirectory` on anything but a file.
-    public var n: Int?
+    public var copies: CopiesChange?
     public var attributes: [String: AttributeValue?]
     public var mode: Int?
     public var modified: Timestamp?
     public init(
         n: Int? = nil, attributes: [String: AttributeValue?] = [:], mode: Int? = nil, modified: Timestamp? = nil
     ) {
-        self.n = n
+        copies = n.map { .explicit($0) }
         self.attributes = attributes
         self.mode = mode
         self.modified = modified
     }
+}
+
+/// Another n. Refused with `.isDirectory` for a symbolic link.
+public enum CopiesChange: Sendable, Hashable {
+    /// Somebody says so, 1…`Limits.maxCopies`: of a file, or of a directory for what is made below.
+    case explicit(Int)
+    /// Of a file only: whatever it was, it is left to policies, which say this.
+    case chosen(PolicyChoice)
+    /// Of a directory only: it has none of its own.
+    case none
 }
 
 public struct DirectorySummary: Sendable, Hashable {

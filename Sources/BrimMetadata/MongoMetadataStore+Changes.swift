@@ -84,7 +84,7 @@ extension MongoMetadataStore {
         func count(_ array: BSONValue) -> BSONValue { ["$size": ["$ifNull": [array, []]]] }
         let onlyCounts: BSONDocument = [
             "$and": [
-                ["$setIsSubset": [names, ["k", "readable", "surplus", "former"]]],
+                ["$setIsSubset": [names, ["k", "readable", "surplus", "former", "reads"]]],
                 ["$eq": [count("$updateDescription.removedFields"), 0]],
                 ["$eq": [count("$updateDescription.truncatedArrays"), 0]],
             ]

@@ -203,15 +203,15 @@ private struct CommitTransaction {
         entry.modified = write.modified
         entry.content = FileContent(
             version: (former?.version ?? 0) + 1, blob: write.blob, size: write.size, checksum: write.checksum,
-            n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
-        ).with(replicas: view.remembered(write.replicas.withoutRepeats), view: view)
+            n: 0, k: 0, readable: false, replicas: [], reads: former?.reads
+        ).wanted(write, former).with(replicas: view.remembered(write.replicas.withoutRepeats), view: view)
         guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
         if let existing {
             if !existing.isKept { overwritten.append(existing.entry) }
             overwrites.append(overwrite(existing, with: entry, by: write))
         } else {
             inserts.append(
-                Documents.live(entry, request: write.request, explicitN: write.explicitN != nil, changed: now))
+                Documents.live(entry, request: write.request, changed: now))
             touched.insert(write.place.parent)
         }
         return CommitOutcome(entry: entry, created: existing == nil)
@@ -228,9 +228,9 @@ private struct CommitTransaction {
                 fields.append(name, .literal(value))
             }
             fields.append("n", .int(content.n))
+            fields.append("policy", .literal(.string(content.policy)))
             fields.append("replicas", .literal(.servers(content.replicas)))
         }
-        if write.explicitN != nil { fields.append("policy", Documents.policy(true)) }
         if former.isKept { fields.merge(Documents.keepingVersion(at: now)) }
         return .updateOne(
             NamespaceTransaction.live(former.entry.id).merging(["rev": .int64(former.entry.rev)]),

@@ -143,11 +143,14 @@ extension MongoMetadataStore {
         }
     }
 
-    public func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry {
+    public func update(
+        _ id: FileID, _ change: EntryChange, ifRev rev: Int64?, view: ServerView
+    ) async throws -> Entry {
         try await translatingErrors("changing entry \(id)") {
             // Read, then changed on condition that it is as it was read.
             for _ in 0..<Self.attempts {
                 guard let entry = try await findLive(id) else { throw Refusal.gone(id) }
+                guard rev == nil || entry.rev == rev else { throw Refusal.changed(entry.name) }
                 try Checks.change(change, of: entry)
                 if let changed = try await apply(change, to: entry, view: view) { return changed }
             }
@@ -164,14 +167,28 @@ extension MongoMetadataStore {
         }
         if let mode = change.mode { fields.append("mode", .int(mode)) }
         if let modified = change.modified { fields.append(time: modified, as: "modified") }
-        if let n = change.n {
+        let isFile = entry.type == .file
+        switch change.copies {
+        case .explicit(let n):
             fields.append("n", .int(n))
-            fields.append("policy", Documents.policy(true))
+            if isFile { fields.append("policy", .string(PolicyName.explicit)) }
+        case .chosen(let choice): fields.merge(Documents.chosen(choice))
+        case .none?: fields.append("n", "$$REMOVE")
+        case nil: break
         }
         return try await collections.files.findOneAndUpdate(
             NamespaceTransaction.live(entry.id).merging(["rev": .int64(entry.rev)]),
-            change.n == nil ? [["$set": .document(fields)]] : Pipelines.setting(fields, view: view), returnNew: true
+            change.copies != nil && isFile
+                ? Pipelines.setting(fields, view: view) : .pipeline([["$set": .document(fields)]]), returnNew: true
         ).map(Documents.entry)
+    }
+
+    public func catchUp() async throws {
+        try await translatingErrors("waiting for what others have changed") {
+            // What this write comes after has a majority when it has.
+            _ = try await collections.counters.updateOne(
+                ["_id": "catchUp"], ["$inc": ["value": .int64(1)]], upsert: true)
+        }
     }
 
     public func summarize(_ directories: [FileID]) async throws -> DirectorySummary {

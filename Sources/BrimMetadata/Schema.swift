@@ -91,6 +91,8 @@ enum Schema {
         IndexModel(
             ["state": 1, "readable": 1, "surplus": 1, "size": 1], name: "surplus",
             partialFilterExpression: ["readable": ["$exists": true]]),
+        // Files whose reads policies are to look at.
+        IndexModel(["reads.due": 1], name: "reads", partialFilterExpression: ["reads.due": ["$exists": true]]),
         IndexModel(["of": 1, "version": 1], name: "versions", partialFilterExpression: ["of": ["$exists": true]]),
         // Versions just overwritten, whose blobs are not in the index of blobs until they have documents of their own.
         IndexModel(["former.blob": 1], name: "former", partialFilterExpression: ["former.blob": ["$exists": true]]),
@@ -157,6 +159,9 @@ enum Schema {
                             required: ["at", "n"], ["at": date, "path": string, "n": integer, "policy": string]),
                         "n": integer, "k": natural, "surplus": integer,
                         "readable": bool, "replicas": names, "policy": string,
+                        "reads": object(
+                            required: ["at"],
+                            ["at": date, "day": number, "week": number, "month": number, "due": date]),
                     ])),
             [
                 "$or": [

@@ -165,12 +165,16 @@ public struct FileContent: Sendable, Hashable {
     public var readable: Bool
     /// The servers that hold the blob, whether or not they are up.
     public var replicas: [ServerName]
+    /// Who chose n: a rule's name, or one of `PolicyName`.
+    public var policy: String
+    /// How much it was read lately; nil: not at all, or not measured yet.
+    public var reads: MeasuredReads?
 
     public var surplus: Int { k - n }
 
     public init(
         version: Int64, blob: BlobID, size: Int64, checksum: Checksum, n: Int, k: Int, readable: Bool,
-        replicas: [ServerName]
+        replicas: [ServerName], policy: String = PolicyName.standard, reads: MeasuredReads? = nil
     ) {
         self.version = version
         self.blob = blob
@@ -180,7 +184,25 @@ public struct FileContent: Sendable, Hashable {
         self.k = k
         self.readable = readable
         self.replicas = replicas
+        self.policy = policy
+        self.reads = reads
     }
+}
+
+/// Names that stand in a file's `policy` for what is no rule of the swarm's, and which no rule may have.
+public enum PolicyName {
+    /// Somebody set the file's n.
+    public static let explicit = "explicit"
+    /// A directory above it has one.
+    public static let directory = "directory"
+    /// The swarm's default.
+    public static let standard = "default"
+    /// The program that a master was started with.
+    public static let program = "program"
+    /// Of removed files and of blobs that were abandoned.
+    public static let trash = "trash", abandoned = "abandoned"
+
+    public static let reserved: Set = [explicit, directory, standard, program, trash, abandoned]
 }
 
 /// One entry of the namespace.
@@ -202,11 +224,13 @@ public struct Entry: Sendable, Hashable {
     public var content: FileContent?
     /// Symbolic links only.
     public var target: String?
+    /// Directories only: the n of files that are made below, where no directory between says otherwise.
+    public var copies: Int?
 
     public init(
         id: FileID, parent: FileID?, name: EntryName?, type: EntryType, mode: Int, created: Timestamp,
         modified: Timestamp, rev: Int64 = 1, attributes: [String: AttributeValue] = [:], content: FileContent? = nil,
-        target: String? = nil
+        target: String? = nil, copies: Int? = nil
     ) {
         self.id = id
         self.parent = parent
@@ -219,5 +243,6 @@ public struct Entry: Sendable, Hashable {
         self.attributes = attributes
         self.content = content
         self.target = target
+        self.copies = copies
     }
 }

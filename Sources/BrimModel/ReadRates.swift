@@ -28,3 +28,17 @@ public struct ReadRates: Sendable, Hashable, Codable {
     /// Too little to matter.
     public var isNegligible: Bool { month < 0.05 }
 }
+
+/// What was measured of a file, and when.
+public struct MeasuredReads: Sendable, Hashable {
+    public var rates: ReadRates
+    public var at: Timestamp
+
+    public init(_ rates: ReadRates, at: Timestamp) {
+        self.rates = rates
+        self.at = at
+    }
+
+    /// As it is by then.
+    public func rates(at time: Timestamp) -> ReadRates { rates.decayed(by: time.since(at)) }
+}

@@ -19,6 +19,7 @@ final class SlaveNode: Sendable {
     let outbox: Outbox
     let commits: Commits
     let confirmations: Confirmations
+    let reads: ReadCounts
     let transfers = TransferCount()
     /// Blobs that are being received, by a write or a pull.
     let receiving = KeyedLock<BlobID>()
@@ -44,6 +45,11 @@ final class SlaveNode: Sendable {
         self.masters = masters
         outbox = Outbox(masters: masters, catalog: catalog, logger: logger)
         commits = Commits(masters: masters) { (nameBox.name.withLock { $0 }, directory.identity.id) }
+        reads = ReadCounts(logger: logger) { counts in
+            let report = ReadsReport(
+                name: nameBox.name.withLock { $0 }, id: directory.identity.id, reads: counts)
+            _ = try await masters.call("reads", report, as: Empty.self)
+        }
         confirmations = Confirmations(catalog: catalog, peers: peers, logger: logger) {
             try configuration.keys.nodeToken(name: nameBox.name.withLock { $0.rawValue })
         }

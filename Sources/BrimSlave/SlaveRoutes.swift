@@ -35,6 +35,11 @@ struct SlaveRoutes: Sendable {
             _ = try await node.catalog.confirm(items.map { ($0.blob, $0.label) })
             return try jsonResponse(Empty())
         }
+        router.post("/v1/introduce") { request, context in
+            _ = try context.requireNode()
+            node.masters.learn(more: try await request.decodeJSON(MasterURLs.self).masters)
+            return try jsonResponse(Empty())
+        }
         router.put("/v1/quota") { request, context in
             _ = try context.requireNode()
             let quota = try await request.decodeJSON(QuotaRequest.self).quota

@@ -115,7 +115,7 @@ public final class SlaveService: Service {
         let router = brimRouter(keys: configuration.keys, logger: logger)
         let loops: [any BackgroundLoop] = [
             reporter, node.outbox, PendingLoop(node: node, membership: membership, completions: completions),
-            node.confirmations, node.commits, completions, pulls, scrubber,
+            node.confirmations, node.commits, completions, pulls, scrubber, node.reads,
             NamespaceFollower(node: node, replica: replica, joined: membership.joined),
         ]
         let workers = [membership.worker] + loops.map(\.worker)

@@ -112,8 +112,8 @@ extension InMemoryMetadataStore {
         }
         entry.content = FileContent(
             version: (former?.version ?? 0) + 1, blob: write.blob, size: write.size, checksum: write.checksum,
-            n: write.explicitN ?? former?.n ?? write.defaultN, k: 0, readable: false, replicas: []
-        ).with(replicas: view.remembered(write.replicas.withoutRepeats), view: view)
+            n: 0, k: 0, readable: false, replicas: [], reads: former?.reads
+        ).wanted(write, former).with(replicas: view.remembered(write.replicas.withoutRepeats), view: view)
         guard entry.content?.replicas.isEmpty == false else { throw Refusal.holdersForgotten(write.replicas) }
         let record = Record(entry: entry, request: write.request, former: overwritten?.former ?? [])
         if existing == nil {
@@ -191,17 +191,29 @@ extension InMemoryMetadataStore {
         return outcomes
     }
 
-    public func update(_ id: FileID, _ change: EntryChange, view: ServerView) throws -> Entry {
+    public func update(
+        _ id: FileID, _ change: EntryChange, ifRev rev: Int64?, view: ServerView
+    ) throws -> Entry {
         guard var entry = records[id]?.entry else { throw Refusal.gone(id) }
+        guard rev == nil || entry.rev == rev else { throw Refusal.changed(entry.name) }
         try Checks.change(change, of: entry)
         entry.attributes = entry.attributes.changed(by: change.attributes)
         entry.mode = change.mode ?? entry.mode
         entry.modified = change.modified ?? entry.modified
-        if let n = change.n { entry.content = entry.content?.with(n: n, view: view) }
+        switch change.copies {
+        case .explicit(let n) where entry.type == .directory: entry.copies = n
+        case .explicit(let n): entry.content = entry.content?.with(n: n, policy: PolicyName.explicit, view: view)
+        case .chosen(let choice):
+            entry.content = entry.content?.with(n: choice.n, policy: choice.rule, view: view)
+        case .none?: entry.copies = nil
+        case nil: break
+        }
         entry.rev += 1
         records[id]?.entry = entry
         return entry
     }
+
+    public func catchUp() {}
 
     public func summarize(_ directories: [FileID]) -> DirectorySummary {
         var sum = DirectorySummary()

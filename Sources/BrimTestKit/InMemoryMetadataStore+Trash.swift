@@ -40,7 +40,8 @@ extension InMemoryMetadataStore {
         record.entry.parent = place.parent
         record.entry.name = place.name
         record.entry.rev += 1
-        record.entry.content = record.entry.content?.with(n: removed.formerN, view: view)
+        record.entry.content = record.entry.content?.with(
+            n: removed.formerN, policy: removed.formerPolicy, view: view)
         record.removed = nil
         trash[id] = nil
         insert(record, at: place)
@@ -81,7 +82,8 @@ extension InMemoryMetadataStore {
         record.entry.modified = old.value.version.modified
         var restored = old.value.version.content
         restored.version = content.version + 1
-        record.entry.content = restored.with(n: content.n, view: view)
+        restored.reads = content.reads
+        record.entry.content = restored.with(n: content.n, policy: content.policy, view: view)
         records[file] = record
         enter(request, record.entry)
         return record.entry

@@ -24,6 +24,7 @@ public actor InMemoryMetadataStore: MetadataStore {
             var path: String
             var at: Timestamp
             var formerN: Int
+            var formerPolicy: String
         }
     }
 
@@ -55,6 +56,9 @@ public actor InMemoryMetadataStore: MetadataStore {
     public internal(set) var events: [FileEvent] = []
     var stored = StoredSettings()
     var lastDrill: DrillReport?
+    var storedRules = StoredRules()
+    var lastPass: PolicyPass?
+    var readsDue: [FileID: Timestamp] = [:]
     var faults: [FaultyCall: (fault: Fault, times: Int)] = [:]
     var changeLog = ChangeLog()
 
@@ -125,8 +129,9 @@ public actor InMemoryMetadataStore: MetadataStore {
         guard var record = records.removeValue(forKey: entry.id), let content = entry.content else { return }
         let at = clock()
         record.entry.rev += 1
-        record.entry.content = content.with(n: Trash.n(at: at), view: view)
-        record.removed = Record.Removed(path: removal.path, at: at, formerN: content.n)
+        record.entry.content = content.with(n: Trash.n(at: at), policy: PolicyName.trash, view: view)
+        record.removed = Record.Removed(
+            path: removal.path, at: at, formerN: content.n, formerPolicy: content.policy)
         trash[entry.id] = record
         if isNow || content.replicas.isEmpty { bury(entry.id) }
     }
@@ -161,6 +166,7 @@ public actor InMemoryMetadataStore: MetadataStore {
             return
         }
         content.n = Trash.n(at: clock())
+        (content.policy, content.reads) = (PolicyName.trash, nil)
         content.k = content.replicas.count
         content.readable = true
         record.former.append(

@@ -91,7 +91,8 @@ public struct MetadataComparison {
                     request: "r-\(blob)", place: EntryPlace(parent: .root, name: try name()), blob: blob,
                     size: .random(in: 0...4, using: &random) * 100, checksum: Checksum(crc32c: 7),
                     replicas: servers(), mode: 0o644, modified: clock.now,
-                    explicitN: Bool.random(using: &random) ? Int.random(in: 1...5, using: &random) : nil, defaultN: 3,
+                    explicitN: Bool.random(using: &random) ? Int.random(in: 1...5, using: &random) : nil,
+                    policy: .standard(3),
                     attributes: ["a": .int(.random(in: 0...3, using: &random))],
                     precondition: preconditions.randomElement(using: &random) ?? .none))
             parents.append(directory())
@@ -263,7 +264,7 @@ public struct MetadataComparison {
         var late = BlobCommit(
             request: "late", place: EntryPlace(parent: .root, name: try name()),
             blob: blobIDs.next(seconds: 1_800_000_000), size: 1, checksum: Checksum(crc32c: 1), replicas: servers(),
-            mode: 0o644, modified: clock.now, explicitN: nil, defaultN: 3)
+            mode: 0o644, modified: clock.now, explicitN: nil, policy: .standard(3))
         late.request = "late-\(late.blob)"
         blobs.append(late.blob)
         writes.append(late)

@@ -32,7 +32,7 @@ extension MetadataConformance {
                 second.entry.content,
                 FileContent(
                     version: 2, blob: write.blob, size: 0, checksum: write.checksum, n: 5, k: 1, readable: true,
-                    replicas: [f.charlie]))
+                    replicas: [f.charlie], policy: PolicyName.explicit))
             try expectEqual(try await f.current(first), second.entry)
             let former = try f.change(first, f.alpha).blob
             try expectEqual(try await f.owner(former)?.kind, .former)

@@ -162,7 +162,7 @@ extension MetadataConformance {
             func refused(_ code: BrimError.Code, _ entry: FileID, _ change: EntryChange) async throws {
                 try await expectError(code) { _ = try await f.store.update(entry, change, view: f.view) }
             }
-            try await refused(.isDirectory, directory.id, EntryChange(n: 2))
+            try await refused(.invalid, directory.id, EntryChange(n: 0))
             try await refused(.invalid, file.id, EntryChange(n: 0))
             try await refused(.invalid, file.id, EntryChange(n: Limits.maxCopies + 1))
             try await refused(.invalid, file.id, EntryChange(mode: 0o10000))

@@ -23,7 +23,7 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
     /// All checks.
     public static let all =
         namespace + renames + commits + requests + leases + servers + lifecycle + replicas + decisions + trash
-        + deletions + events + settings + changes + drills
+        + deletions + events + settings + changes + drills + policies
 }
 
 /// Where a store differs from what it must do.
@@ -95,7 +95,8 @@ struct ConformanceFixture {
         return BlobCommit(
             request: request ?? "request-\(blob)", place: try place(name, in: parent), blob: blob, size: size,
             checksum: Checksum(crc32c: UInt32(truncatingIfNeeded: size)), replicas: servers ?? [alpha, bravo],
-            mode: 0o644, modified: Self.time, explicitN: n, defaultN: 3, attributes: attributes,
+            mode: 0o644, modified: Self.time, explicitN: n,
+            policy: .standard(3), attributes: attributes,
             precondition: precondition)
     }
 

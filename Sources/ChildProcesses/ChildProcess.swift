@@ -24,6 +24,8 @@ public final class ChildProcess: Sendable {
     public enum Input: Sendable {
         case nothing
         case file(URL)
+        /// An open file, which stays the caller's to close.
+        case descriptor(Int32)
         /// The reading end of a pipe of which only this process holds the other end: it is closed by
         /// ``releaseLeash(saying:)``, with this object, or when this process ends for whatever reason.
         case leash
@@ -35,6 +37,8 @@ public final class ChildProcess: Sendable {
         case discarded
         /// A file is made when there is none, for its owner alone.
         case appended(to: URL)
+        /// An open file, which stays the caller's to close.
+        case descriptor(Int32)
     }
 
     public let pid: Int32
@@ -64,6 +68,7 @@ public final class ChildProcess: Sendable {
             case .inherited: inherited
             case .discarded: try file("/dev/null", O_WRONLY)
             case .appended(let url): try file(url.path, O_WRONLY | O_CREAT | O_APPEND)
+            case .descriptor(let descriptor): descriptor
             }
         }
         let standardOutput = try file(output, inherited: STDOUT_FILENO)
@@ -73,11 +78,11 @@ public final class ChildProcess: Sendable {
         switch input {
         case .nothing: standardInput = try file("/dev/null", O_RDONLY)
         case .file(let url): standardInput = try file(url.path, O_RDONLY)
+        case .descriptor(let descriptor): standardInput = descriptor
         case .leash:
-            var ends: [Int32] = [-1, -1]
-            _ = try Self.check("make a pipe", brim_make_pipe(&ends))
-            opened.append(ends[0])
-            (standardInput, held) = (ends[0], ends[1])
+            let pipe = try Self.makePipe()
+            opened.append(pipe.reading)
+            (standardInput, held) = (pipe.reading, pipe.writing)
         }
         do {
             let started = Self.withCStrings([executable.path] + arguments) { arguments in
@@ -97,6 +102,13 @@ public final class ChildProcess: Sendable {
     }
 
     deinit { releaseLeash() }
+
+    /// A pipe of which no child has an end unless it is given it; both ends are the caller's to close. Throws `.io`.
+    public static func makePipe() throws -> (reading: Int32, writing: Int32) {
+        var ends: [Int32] = [-1, -1]
+        _ = try check("make a pipe", brim_make_pipe(&ends))
+        return (ends[0], ends[1])
+    }
 
     static func check(_ what: String, _ result: Int32) throws -> Int32 {
         guard result >= 0 else { throw BrimError(.io, "cannot \(what): \(String(cString: strerror(errno)))") }

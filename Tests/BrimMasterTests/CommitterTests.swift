@@ -22,7 +22,7 @@ import Testing
                             BlobCommit(
                                 request: ids.request(), place: EntryPlace(parent: .root, name: name), blob: ids.next(),
                                 size: 1, checksum: Fixture.checksum, replicas: [alpha], mode: 0o644, modified: .now,
-                                explicitN: nil, defaultN: 1)
+                                explicitN: nil, policy: .standard(1))
                         ])
                         return try outcomes[0].get().entry.content?.version
                     }

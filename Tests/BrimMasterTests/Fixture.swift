@@ -28,7 +28,8 @@ struct Fixture {
         let store: any MetadataStore = memory
         // A busy machine may not get round to refreshing it.
         views = ViewKeeper(store: store, maxAge: .seconds(3600), logger: logger)
-        namespace = NamespaceService(store: store, views: views)
+        namespace = NamespaceService(
+            store: store, views: views, policies: Policies(settings: LiveSettings(SwarmSettings())))
         desk = OrderDesk(term: 1, roster: roster, ledger: ledger, slaves: ObedientSlaves())
         reconciler = Reconciler(store: store, views: views, desk: desk, logger: logger, changed: changed)
         losses = Losses(store: store, views: views, logger: logger, changed: changed)
@@ -64,7 +65,7 @@ struct Fixture {
         let write = BlobCommit(
             request: ids.request(), place: EntryPlace(parent: directory.id, name: name), blob: ids.next(), size: size,
             checksum: Self.checksum, replicas: try servers.map { try ServerName(validating: $0) }, mode: 0o644,
-            modified: .now, explicitN: n, defaultN: 3)
+            modified: .now, explicitN: n, policy: .standard(3))
         let outcomes = try await store.commit([write], view: view ?? known)
         guard let outcome = try outcomes.first?.get() else { throw BrimError(.internal, "no outcome") }
         return outcome.entry

@@ -14,6 +14,7 @@ struct ObedientSlaves: SlaveLink {
     }
     func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage { Self.usage }
     func usage(_ slave: Peer) async throws -> ServerUsage { Self.usage }
+    func introduce(_ masters: [String], to slave: Peer) async throws {}
 }
 
 /// A new leader over a fixture's store: what watches servers, in a time that only the test lets pass.

@@ -55,6 +55,7 @@ import Testing
         }
         func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage { throw Self.away }
         func usage(_ slave: Peer) async throws -> ServerUsage { throw Self.away }
+        func introduce(_ masters: [String], to slave: Peer) async throws {}
     }
 
     /// Other masters, by URL.

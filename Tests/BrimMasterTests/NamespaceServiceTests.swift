@@ -92,7 +92,8 @@ import Testing
 
     /// The namespace, in which `act` comes between.
     private func meddled(_ fixture: Fixture, _ act: @escaping @Sendable () async throws -> Void) -> NamespaceService {
-        NamespaceService(store: fixture.store, views: Meddler(fixture.namespace.views, act))
+        NamespaceService(
+            store: fixture.store, views: Meddler(fixture.namespace.views, act), policies: fixture.namespace.policies)
     }
 
     /// What was found at a path and is elsewhere when it is to go was not meant.

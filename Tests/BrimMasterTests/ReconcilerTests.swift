@@ -105,7 +105,8 @@ import Testing
         let late = BlobCommit(
             request: "late", place: EntryPlace(parent: .root, name: try EntryName("late")), blob: stranger.blob,
             size: 1,
-            checksum: stranger.checksum, replicas: [alpha], mode: 0o644, modified: .now, explicitN: nil, defaultN: 1)
+            checksum: stranger.checksum, replicas: [alpha], mode: 0o644, modified: .now, explicitN: nil,
+            policy: .standard(1))
         let outcome = try await fixture.store.commit([late], view: try await fixture.views.current()).first
         #expect(throws: BrimError.self) { try outcome?.get() }
     }

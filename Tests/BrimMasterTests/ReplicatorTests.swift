@@ -21,6 +21,7 @@ import Testing
         }
         func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage { Self.usage }
         func usage(_ slave: Peer) async throws -> ServerUsage { Self.usage }
+        func introduce(_ masters: [String], to slave: Peer) async throws {}
     }
 
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -41,6 +41,7 @@ import Testing
         }
         func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage { usage }
         func usage(_ slave: Peer) async throws -> ServerUsage { usage }
+        func introduce(_ masters: [String], to slave: Peer) async throws {}
     }
 
     /// That of the fixture's servers.

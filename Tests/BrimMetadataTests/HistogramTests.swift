@@ -73,7 +73,8 @@ import Testing
                         request: "request \(index)",
                         place: EntryPlace(parent: .root, name: try EntryName("file \(index)")),
                         blob: blobs.next(seconds: 1_800_000_000), size: Int64(index), checksum: Checksum(crc32c: 1),
-                        replicas: [alpha], mode: 0o644, modified: .now, explicitN: nil, defaultN: 3, attributes: [:],
+                        replicas: [alpha], mode: 0o644, modified: .now, explicitN: nil, policy: .standard(3),
+                        attributes: [:],
                         precondition: .none)
                 }
                 for outcome in try await store.commit(writes, view: view) { _ = try outcome.get() }

@@ -18,7 +18,7 @@ import Testing
             request: "request of \(name)", place: EntryPlace(parent: .root, name: try EntryName(name)),
             blob: ids.next(seconds: 1_800_000_000), size: size, checksum: Checksum(crc32c: 5),
             replicas: [try ServerName(validating: server)], mode: 0o644,
-            modified: Timestamp(seconds: 1, nanoseconds: 2), explicitN: n, defaultN: 3)
+            modified: Timestamp(seconds: 1, nanoseconds: 2), explicitN: n, policy: .standard(3))
     }
 
     private static func view() throws -> ServerView {

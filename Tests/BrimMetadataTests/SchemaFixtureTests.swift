@@ -97,7 +97,7 @@ import Testing
         let write = BlobCommit(
             request: "fixture", place: EntryPlace(parent: .root, name: try EntryName("fresh")),
             blob: ids.next(seconds: 1_900_000_000), size: 3, checksum: Checksum(crc32c: 3),
-            replicas: view.counted.sorted(), mode: 0o644, modified: .now, explicitN: nil, defaultN: 2)
+            replicas: view.counted.sorted(), mode: 0o644, modified: .now, explicitN: nil, policy: .standard(2))
         let fresh = try await store.commit([write], view: view)[0].get().entry
         #expect(fresh.id > back.id && fresh.id > song.id && fresh.content?.surplus == 1)
         #expect(try await store.remove([Removal(fresh, path: "/fresh")], now: false, view: view) == [nil])

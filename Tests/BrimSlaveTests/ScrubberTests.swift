@@ -129,7 +129,7 @@ import Testing
                 #expect(
                     names == [
                         "heartbeat", "reports", "outbox", "pending blobs", "confirmations", "commits", "completions",
-                        "pulls",
+                        "read counts", "pulls",
                         "scrub", "namespace replica",
                     ])
                 #expect(reply.workers.allSatisfy { $0.place == "alpha" })

@@ -198,7 +198,7 @@ private struct ReplicaModel {
         return BlobCommit(
             request: "\(blob)", place: place, blob: blob, size: Int64(seconds % 1000),
             checksum: Checksum(crc32c: seconds), replicas: servers, mode: 0o644, modified: modified, explicitN: nil,
-            defaultN: 2)
+            policy: .standard(2))
     }
 
     // MARK: The copy

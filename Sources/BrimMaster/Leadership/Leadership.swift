@@ -17,11 +17,13 @@ struct MasterParts: Sendable {
     let breaker: EvictionGuard
     let views: ViewKeeper
     let namespace: NamespaceService
+    /// Whether files are given the n that policies say by themselves.
+    let hasPolicies: Bool
     let ids: BlobIDSource
     /// The leader's URL, and all masters.
     let masters: @Sendable () -> (leader: String?, all: [MasterStatus])
     /// What people should know of them.
-    let warnings: @Sendable () -> [String]
+    let warnings: @Sendable () async -> [String]
     let clock: any BrimClock
     let logger: Logger
 }
@@ -44,6 +46,7 @@ struct Leadership: Sendable {
     let status: StatusService
     let why: WhyService
     let drill: RebuildDrill?
+    let reads: ReadLedger
     /// To be run after `begin`.
     let loops: [any BackgroundLoop]
     private let judge: ServerJudge
@@ -107,7 +110,7 @@ struct Leadership: Sendable {
             heldBack: { await judge.heldBack },
             warnings: {
                 [breaker.warning].compactMap { $0 } + (await judge.warnings) + (await membership.warnings)
-                    + parts.warnings()
+                    + (await parts.warnings())
             },
             progress: { await replicator.progress })
         why = WhyService(
@@ -122,7 +125,15 @@ struct Leadership: Sendable {
                 store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger),
             versions, EventTrimmer(store: store, clock: clock, logger: logger),
         ]
-        loops = tasks + [drill].compactMap(\.self)
+        reads = ReadLedger(store: store, clock: clock, logger: logger)
+        let policies = PolicyWorker(
+            store: store, views: views, policies: parts.namespace.policies, breaker: breaker, changed: changed,
+            clock: clock, logger: logger)
+        let introductions = Introductions(
+            roster: roster, slaves: slaves, masters: { parts.masters().all.filter(\.live).map(\.url) }, clock: clock,
+            logger: logger)
+        loops =
+            tasks + [drill].compactMap(\.self) + (parts.hasPolicies ? [policies, reads] : []) + [introductions]
         self.mandate = mandate
         self.membership = membership
         self.judge = judge

@@ -72,6 +72,11 @@ struct LeaderSlaves: SlaveLink {
     }
 
     func usage(_ slave: Peer) async throws -> ServerUsage { try await base.usage(slave) }
+
+    func introduce(_ masters: [String], to slave: Peer) async throws {
+        try mandate.check()
+        try await base.introduce(masters, to: slave)
+    }
 }
 
 extension Refusal {

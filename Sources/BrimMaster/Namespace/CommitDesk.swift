@@ -1,19 +1,21 @@
 import BrimMetadata
 import BrimModel
+import BrimPlacement
 import BrimWire
 
 /// Commits writes: any master does, whichever granted them.
 struct CommitDesk: Sendable {
     let committer: Committer
+    let store: any MetadataStore
+    let policies: Policies
     let keys: SwarmKeys
-    let settings: LiveSettings
     let notices: LeaderNotices
     var clock: any BrimClock = SystemClock()
 
     /// Enters writes whose blobs are durable on all their targets; one outcome for each. Idempotent by the grants' request
     /// ids.
     func commit(_ writes: [CommitRequest.Item]) async throws -> [CommitReply.Item] {
-        let accepted = writes.map { write in Result { try accept(write) } }
+        let accepted = try await withPolicies(writes.map { write in Result { try accept(write) } })
         for (write, accepted) in zip(writes, accepted) {
             if let grant = try? accepted.get().grant { notices.stored(grant.request, write.usages ?? []) }
         }
@@ -33,6 +35,47 @@ struct CommitDesk: Sendable {
         }
     }
 
+    private typealias Accepted = Result<(grant: WriteGrant, commit: BlobCommit), any Error>
+
+    /// With the n that policies say of each file, now that its size is known.
+    private func withPolicies(_ accepted: [Accepted]) async throws -> [Accepted] {
+        let open = accepted.compactMap { try? $0.get() }.filter { $0.grant.n == nil }
+        guard !open.isEmpty else { return accepted }
+        let present = policies.areAboutThePresent ? try await present(open.map(\.commit.place)) : [:]
+        let now = clock.timestamp
+        let subjects = try open.map { grant, commit in
+            let path = try BrimPath(parsing: grant.path)
+            var file = PolicyFile(
+                path: path, size: commit.size, created: now, modified: commit.modified, now: now,
+                attributes: commit.attributes)
+            if let entry = present[commit.place] {
+                file = PolicyFile(entry, at: path, now: now)
+                file.attributes.merge(commit.attributes) { $1 }
+                (file.size, file.modified) = (commit.size, commit.modified)
+            }
+            return Policies.Subject(file: file, inherited: grant.inherited)
+        }
+        var choices = await policies.choose(for: subjects)[...]
+        return accepted.map { accepted in
+            accepted.map { grant, commit in
+                var commit = commit
+                if grant.n == nil, let choice = choices.popFirst() { commit.policy = choice }
+                return (grant, commit)
+            }
+        }
+    }
+
+    /// What is at these places now.
+    private func present(_ places: [EntryPlace]) async throws -> [EntryPlace: Entry] {
+        var present: [EntryPlace: Entry] = [:]
+        for (parent, places) in Dictionary(grouping: places, by: \.parent) {
+            for (name, entry) in try await store.entries(in: parent, names: places.map(\.name)) {
+                present[EntryPlace(parent: parent, name: name)] = entry
+            }
+        }
+        return present
+    }
+
     private func accept(_ write: CommitRequest.Item) throws -> (grant: WriteGrant, commit: BlobCommit) {
         guard let grant = try keys.verify(write.token).write else {
             throw BrimError(.denied, "the token does not allow a write")
@@ -48,7 +91,7 @@ struct CommitDesk: Sendable {
         let commit = BlobCommit(
             request: grant.request, place: EntryPlace(parent: grant.parent, name: grant.name), blob: grant.blob,
             size: write.size, checksum: write.checksum, replicas: write.made, mode: grant.mode,
-            modified: grant.modified ?? clock.timestamp, explicitN: grant.n, defaultN: settings.copies,
+            modified: grant.modified ?? clock.timestamp, explicitN: grant.n, policy: policies.standard,
             attributes: grant.attributes, precondition: Precondition(grant.ifMatch))
         return (grant, commit)
     }

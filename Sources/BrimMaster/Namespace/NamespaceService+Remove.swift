@@ -39,7 +39,7 @@ extension NamespaceService {
             case let error? where error.code == .notEmpty && !recursive:
                 throw BrimError(.notEmpty, "\(path) is not empty", advice: "Use -r to remove all that is in it")
             case let error? where [.conflict, .notEmpty, .notFound].contains(error.code):
-                continue
+                try await store.catchUp()
             case let error?:
                 throw error
             }

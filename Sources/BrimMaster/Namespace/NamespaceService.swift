@@ -6,17 +6,21 @@ import BrimWire
 struct NamespaceService: Sendable {
     let store: any MetadataStore
     let views: any Views
+    let policies: Policies
     var clock: any BrimClock = SystemClock()
 
     // MARK: - Looking
 
     /// The entry at a path. Throws `.notFound`, naming the first missing component, or `.notDirectory`.
-    func entry(at path: BrimPath) async throws -> Entry {
+    func entry(at path: BrimPath) async throws -> Entry { try await entryAndCopies(at: path).entry }
+
+    /// The same, and the n that the directories above say.
+    func entryAndCopies(at path: BrimPath) async throws -> (entry: Entry, inherited: Int?) {
         let found = try await store.resolve(path)
         guard found.count == path.components.count + 1, let entry = found.last else {
             throw try missing(path, found)
         }
-        return entry
+        return (entry, found.dropLast().inheritedCopies)
     }
 
     /// The entry at a path, which must be a directory.
@@ -142,13 +146,17 @@ struct NamespaceService: Sendable {
     }
 
     /// The directory at a path, made with its parents where missing.
-    func ensureDirectory(_ path: BrimPath) async throws -> Entry {
+    func ensureDirectory(_ path: BrimPath) async throws -> Entry { try await ensureDirectoryAndCopies(path).entry }
+
+    /// The same, and the n that it, or one above it, says.
+    func ensureDirectoryAndCopies(_ path: BrimPath) async throws -> (entry: Entry, inherited: Int?) {
         let found = try await store.resolve(path)
+        let inherited = found[...].inheritedCopies
         if found.count == path.components.count + 1, let entry = found.last {
             guard entry.type == .directory else { throw Self.notDirectory(path) }
-            return entry
+            return (entry, inherited)
         }
-        return try await makeMissing(path, found, mode: nil, modified: nil, request: nil)
+        return (try await makeMissing(path, found, mode: nil, modified: nil, request: nil), inherited)
     }
 
     func makeSymlink(
@@ -208,28 +216,15 @@ struct NamespaceService: Sendable {
         }
     }
 
-    func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
-        try await withEntry(at: path) { entry in
-            if let n = request.n { try Self.checkCopies(n) }
-            if let mode = request.mode { try Self.checkMode(mode) }
-            let attributes = request.attributes ?? [:]
-            try Self.checkAttributes(entry.attributes.keys.count { attributes[$0] == nil }, attributes)
-            let changed = try await store.update(
-                entry.id,
-                EntryChange(n: request.n, attributes: attributes, mode: request.mode, modified: request.modified),
-                view: try await views.current())
-            return FileStat(path: path.description, entry: changed)
-        }
-    }
-
     /// Does something with what is at a path. When that was replaced or removed before it was done, what is at the path then
     /// takes its place, as if this had been asked a moment later. Throws `.notFound` when nothing is there.
-    private func withEntry<Reply>(at path: BrimPath, _ body: (Entry) async throws -> Reply) async throws -> Reply {
+    func withEntry<Reply>(at path: BrimPath, _ body: (Entry) async throws -> Reply) async throws -> Reply {
         var found = try await entry(at: path)
         for _ in 0..<Self.attempts {
             do {
                 return try await body(found)
             } catch let error as BrimError where error.code == .notFound {
+                try await store.catchUp()
                 let present = try await entry(at: path)
                 // Something else is missing.
                 if present.id == found.id { throw error }

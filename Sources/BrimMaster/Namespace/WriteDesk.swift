@@ -47,7 +47,7 @@ struct WriteDesk: Sendable {
         let place = if let known { known } else { try await namespace.place(of: request.path) }
         let (parent, present) = (place.parent, place.present)
         try checkPresent(present, request)
-        let n = request.n ?? present?.content?.n ?? settings.copies
+        let n = try await copies(for: request, at: place)
         let id = ids.request()
         let targets = try await room.place(
             request: id, size: request.size ?? 0, n: n, avoid: Set(request.avoid ?? []), writerHost: writerHost)
@@ -57,10 +57,29 @@ struct WriteDesk: Sendable {
         let grant = WriteGrant(
             request: id, blob: ids.next(), parent: parent.id, name: name, path: request.path.description,
             size: request.size, targets: targets, mode: request.mode ?? 0o644, modified: request.modified, n: request.n,
-            attributes: request.attributes ?? [:], ifMatch: request.ifMatch ?? .anything,
+            inherited: place.inherited, attributes: request.attributes ?? [:], ifMatch: request.ifMatch ?? .anything,
             master: await roster.masterURL(for: first.server))
         let token = try keys.sign(.write(grant, lifetime: Self.lifetime, now: clock.timestamp))
         return WritesReply.Item(url: "http://\(first.address)/v1/blobs/\(grant.blob)?token=\(token)", targets: targets)
+    }
+
+    /// The n that the file will have, as far as that can be said before its bytes are there: it says on how many servers they
+    /// are to be.
+    private func copies(for request: WriteRequest, at place: NamespaceService.Place) async throws -> Int {
+        if let n = request.n { return n }
+        let content = place.present?.content
+        if let content, content.policy == PolicyName.explicit { return content.n }
+        let now = clock.timestamp
+        var file = PolicyFile(
+            path: request.path, size: 0, created: now, modified: request.modified ?? now, now: now,
+            attributes: request.attributes ?? [:])
+        if let present = place.present {
+            file = PolicyFile(present, at: request.path, now: now)
+            file.attributes.merge(request.attributes ?? [:]) { $1 }
+            file.modified = request.modified ?? now
+        }
+        file.size = request.size ?? content?.size ?? 0
+        return await namespace.policies.choose(for: Policies.Subject(file: file, inherited: place.inherited)).n
     }
 
     /// What a write that was granted before came to; nil when it was not committed and from now on cannot be. Throws

@@ -22,6 +22,10 @@ struct NodeRoutes: Sendable {
             return Empty()
         }
         post(router, "surplus") { (body: BlobList, _) in try await core.surplus(body) }
+        post(router, "reads") { (body: ReadsReport, _) in
+            try await core.reads(body)
+            return Empty()
+        }
         post(router, "pending") { (body: PendingRequest, _) in try await core.pending(body) }
         post(router, "deleted") { (body: BlobList, _) in
             try await core.deleted(body)

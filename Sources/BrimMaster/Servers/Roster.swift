@@ -132,6 +132,12 @@ actor Roster {
     /// Those that take new blobs: up, not draining, with a disk that is well.
     var receiving: [ServerRecord] { members.values.filter(\.isReceiving).map(\.record).sorted { $0.name < $1.name } }
 
+    /// Those that have not spoken to this master since it leads.
+    var silent: [Peer] {
+        members.values.filter { $0.masterHost == nil && $0.record.forget == nil }
+            .map { Peer(server: $0.record.name, address: $0.record.address) }.sorted { $0.server < $1.server }
+    }
+
     /// Those whose copies can be read, but for one.
     func readable(besides name: ServerName) -> Set<ServerName> {
         Set(records.filter { $0.name != name && $0.state != .down && $0.forget == nil }.map(\.name))

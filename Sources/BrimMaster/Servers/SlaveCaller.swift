@@ -9,6 +9,8 @@ package protocol SlaveLink: Sendable {
     func setQuota(_ slave: Peer, _ quota: Int64) async throws -> ServerUsage
     /// What the slave uses now.
     func usage(_ slave: Peer) async throws -> ServerUsage
+    /// Tells the slave of masters (URLs) besides those that it knows.
+    func introduce(_ masters: [String], to slave: Peer) async throws
 }
 
 /// Calls slaves over HTTP.
@@ -33,5 +35,11 @@ struct SlaveCaller: SlaveLink {
         try await peers.call(
             .GET, "http://\(slave.address)/v1/status", token: try keys.nodeToken(name: subject), deadline: .seconds(2),
             as: ServerUsage.self)
+    }
+
+    func introduce(_ masters: [String], to slave: Peer) async throws {
+        _ = try await peers.call(
+            .POST, "http://\(slave.address)/v1/introduce", body: MasterURLs(masters: masters),
+            token: try keys.nodeToken(name: subject), deadline: .seconds(2), as: Empty.self)
     }
 }

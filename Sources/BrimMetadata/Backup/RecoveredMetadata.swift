@@ -96,7 +96,7 @@ extension MongoMetadataStore {
     private func enterFiles(_ metadata: RecoveredMetadata, _ now: Timestamp) async throws -> FileID {
         for batch in metadata.live.chunks(of: Self.rebuildBatch) {
             try await insert(
-                batch.map { Documents.live($0.uncounted, explicitN: true, changed: now) }, into: "files")
+                batch.map { Documents.live($0.uncounted, changed: now) }, into: "files")
         }
         for batch in metadata.removed.chunks(of: Self.rebuildBatch) {
             try await insert(batch.map { Documents.recovered($0, at: now) }, into: "files")
@@ -114,9 +114,10 @@ extension MongoMetadataStore {
 }
 
 extension Entry {
-    /// As long as no server has told what it has.
+    /// As long as no server has told what it has. Who chose n is not known any more: it stays as it is.
     fileprivate var uncounted: Entry {
         var entry = self
+        entry.content?.policy = PolicyName.explicit
         entry.content?.k = 0
         entry.content?.readable = false
         return entry
@@ -128,7 +129,7 @@ extension Documents {
         var fields: BSONDocument = ["at": .date(at), "atNanos": .int64(Int64(at.nanoseconds))]
         if let path { fields.append("path", .string(path)) }
         fields.append("n", .int(n))
-        fields.append("policy", policy(true))
+        fields.append("policy", .string(PolicyName.explicit))
         return .document(fields)
     }
 
@@ -137,7 +138,7 @@ extension Documents {
         var entry = removed.entry.uncounted
         let n = entry.content?.n ?? 1
         entry.content?.n = Trash.n(at: at)
-        var document = live(entry, explicitN: true, changed: at)
+        var document = live(entry, changed: at)
         document["state"] = "trash"
         document["policy"] = "trash"
         document.append("discarded", discarded(at: at, path: removed.path, n: n))
@@ -155,7 +156,7 @@ extension Documents {
         entry.content = former.content
         entry = entry.uncounted
         entry.content?.n = Trash.n(at: at)
-        var document = live(entry, explicitN: true, changed: at)
+        var document = live(entry, changed: at)
         document["state"] = "old"
         document["policy"] = "trash"
         document.append("of", .id(former.file.id))

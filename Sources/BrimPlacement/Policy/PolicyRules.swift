@@ -21,6 +21,15 @@ public struct PolicyRules: ReplicationPolicy, Hashable {
     /// Whether what they say of a file may change as time goes by.
     public var dependsOnTime: Bool { rules.contains { $0.inputs.contains { $0.isTime } || $0.age != nil } }
 
+    /// Whether what they say of a file may depend on more than its path, its size and when it was written: attributes, reads,
+    /// and the n that they chose before.
+    public var areAboutThePresent: Bool {
+        rules.contains { rule in
+            rule.n.constant == nil
+                || rule.inputs.contains { if case .attribute = $0 { true } else { $0.isReads } }
+        }
+    }
+
     /// Whether what they say of a file depends on how much it is read.
     public var dependsOnReads: Bool { rules.contains { $0.inputs.contains { $0.isReads } } }
 }

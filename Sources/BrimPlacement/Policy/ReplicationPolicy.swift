@@ -61,20 +61,9 @@ public struct PolicyChoice: Sendable, Hashable {
         self.rule = rule
         self.reason = reason
     }
-}
 
-/// Names that stand in a file's `policy` for what is no rule of the swarm's, and which no rule may have.
-public enum PolicyName {
-    /// Somebody set the file's n.
-    public static let explicit = "explicit"
-    /// A directory above it has one.
-    public static let directory = "directory"
-    /// The swarm's default.
-    public static let standard = "default"
-    /// The program that a master was started with.
-    public static let program = "program"
-    /// Of removed files and of blobs that were abandoned.
-    public static let trash = "trash", abandoned = "abandoned"
-
-    static let reserved: Set = [explicit, directory, standard, program, trash, abandoned]
+    /// The swarm's default n.
+    public static func standard(_ n: Int) -> PolicyChoice {
+        PolicyChoice(n: n, rule: PolicyName.standard, reason: "the swarm's default: no policy has another opinion")
+    }
 }

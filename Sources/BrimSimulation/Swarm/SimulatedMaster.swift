@@ -125,6 +125,9 @@ struct SimulatedSlaveLink: SlaveLink {
     func usage(_ slave: Peer) async throws -> ServerUsage {
         try await world.call(slave.server, from: process, deadline: .seconds(2)) { $0.usage }
     }
+
+    /// Slaves that are simulated know all masters.
+    func introduce(_ masters: [String], to slave: Peer) async throws {}
 }
 
 extension World {

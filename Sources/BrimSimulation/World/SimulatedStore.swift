@@ -67,6 +67,44 @@ extension SimulatedStore {
     func keep(_ drill: DrillReport) async throws { try await call("drill kept") { $0.keep(drill) } }
 }
 
+// MARK: - Policies
+
+extension SimulatedStore {
+    func entries(_ ids: [FileID]) async throws -> [FileID: Entry] {
+        try await call("entries by id") { $0.entries(ids) }
+    }
+
+    func choose(_ changes: [PolicyChange], view: ServerView) async throws -> Int {
+        try await call("choose") { store in
+            let changed = store.choose(changes, view: view)
+            judge.changed(store)
+            return changed
+        }
+    }
+
+    func rules() async throws -> StoredRules { try await call("rules") { $0.rules() } }
+
+    func setRules(_ text: String, ifRevision revision: Int64?) async throws -> StoredRules {
+        try await call("setRules") { try $0.setRules(text, ifRevision: revision) }
+    }
+
+    func policyPass() async throws -> PolicyPass? { try await call("policyPass") { $0.policyPass() } }
+
+    func beginPolicyPass() async throws -> PolicyPass { try await call("beginPolicyPass") { $0.beginPolicyPass() } }
+
+    func note(_ pass: PolicyPass) async throws -> Bool { try await call("note pass") { $0.note(pass) } }
+
+    func addReads(_ reads: [BlobID: Double], at: Timestamp, due: Timestamp) async throws {
+        try await call("addReads") { $0.addReads(reads, at: at, due: due) }
+    }
+
+    func filesWithReadsDue(by time: Timestamp, limit: Int) async throws -> [Entry] {
+        try await call("filesWithReadsDue") { $0.filesWithReadsDue(by: time, limit: limit) }
+    }
+
+    func settleReads(_ files: [SettledReads]) async throws { try await call("settleReads") { $0.settleReads(files) } }
+}
+
 // MARK: - Namespace
 
 extension SimulatedStore {
@@ -124,9 +162,13 @@ extension SimulatedStore {
         }
     }
 
-    func update(_ id: FileID, _ change: EntryChange, view: ServerView) async throws -> Entry {
-        try await call("update") { try $0.update(id, change, view: view) }
+    func update(
+        _ id: FileID, _ change: EntryChange, ifRev rev: Int64?, view: ServerView
+    ) async throws -> Entry {
+        try await call("update") { try $0.update(id, change, ifRev: rev, view: view) }
     }
+
+    func catchUp() async throws { try await call("catchUp") { $0.catchUp() } }
 
     func summarize(_ directories: [FileID]) async throws -> DirectorySummary {
         try await call("summarize") { $0.summarize(directories) }

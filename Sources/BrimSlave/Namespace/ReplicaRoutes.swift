@@ -65,7 +65,7 @@ struct ReplicaRoutes: Sendable {
         switch try await namespace.source(of: plan) {
         case .here:
             guard let blob = plan.file.blob else { throw BrimError(.internal, "\(plan.file.path) has no blob") }
-            return try await Downloads(node: node).serve(blob, tag: tag, request)
+            return try await Downloads(node: node).serve(blob, tag: tag, request, reads: node.reads)
         case .at(let url):
             return Response(
                 status: .temporaryRedirect, headers: [.location: url, .eTag: tag, .cacheControl: "no-store"])

@@ -13,12 +13,17 @@ struct Downloads: Sendable {
     let node: SlaveNode
 
     func get(_ blob: BlobID, _ request: Request, _ context: BrimRequestContext) async throws -> Response {
-        try await serve(blob, tag: try admit(blob, context), request)
+        // What other servers copy is not read.
+        try await serve(
+            blob, tag: try admit(blob, context), request, reads: context.caller?.role == .blob ? node.reads : nil)
     }
 
-    /// The same for whoever was let in already.
-    func serve(_ blob: BlobID, tag: String, _ request: Request) async throws -> Response {
-        if let response = cached(blob, tag, request) { return response }
+    /// The same for whoever was let in already. What is sent is told to `reads`.
+    func serve(_ blob: BlobID, tag: String, _ request: Request, reads: ReadCounts?) async throws -> Response {
+        if let response = cached(blob, tag, request) {
+            reads?.sent(1, of: blob, size: 1)
+            return response
+        }
         let header = request.method == .get ? request.headers[.range] : nil
         let isRangeWanted = request.headers[.ifRange].map { $0 == tag } ?? true
         let range: @Sendable (Int64) -> ByteRange = { ByteRange(isRangeWanted ? header : nil, size: $0) }
@@ -47,10 +52,10 @@ struct Downloads: Sendable {
                 BrimError(.range, "the range '\(header ?? "")' lies outside of the \(row.size) bytes of the file"),
                 status: .rangeNotSatisfiable, headers: headers)
         case .whole:
-            return try await send(row, sums, 0..<row.size, status: .ok, headers: headers)
+            return try await send(row, sums, 0..<row.size, status: .ok, headers: headers, reads)
         case .part(let part):
             headers[.contentRange] = "bytes \(part.lowerBound)-\(part.upperBound - 1)/\(row.size)"
-            return try await send(row, sums, part, status: .partialContent, headers: headers)
+            return try await send(row, sums, part, status: .partialContent, headers: headers, reads)
         }
     }
 
@@ -88,7 +93,8 @@ struct Downloads: Sendable {
     }
 
     private func send(
-        _ row: CatalogRow, _ sums: [UInt32], _ range: Range<Int64>, status: HTTPResponse.Status, headers: HTTPFields
+        _ row: CatalogRow, _ sums: [UInt32], _ range: Range<Int64>, status: HTTPResponse.Status, headers: HTTPFields,
+        _ reads: ReadCounts?
     ) async throws -> Response {
         let ticket = node.transfers.begin()
         guard let file = try await node.store.open(row.blob) else {
@@ -98,7 +104,9 @@ struct Downloads: Sendable {
         let reader = BlockReader(node: node, row: row, file: file, sums: sums, range: range)
         // The first piece is read before the response begins, so that damage there is answered properly.
         let first = try await reader.read(range.lowerBound)
+        @Sendable func sent(_ bytes: Int) { reads?.sent(Int64(bytes), of: row.blob, size: row.size) }
         guard first.readableBytes < range.count else {
+            sent(first.readableBytes)
             return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: first))
         }
         let body = ResponseBody(contentLength: range.count) { writer in
@@ -109,10 +117,12 @@ struct Downloads: Sendable {
                 let position = next
                 async let following = reader.read(position)
                 try await writer.write(piece)
+                sent(piece.readableBytes)
                 piece = try await following
                 next += Int64(piece.readableBytes)
             }
             try await writer.write(piece)
+            sent(piece.readableBytes)
             try await writer.finish(nil)
         }
         return Response(status: status, headers: headers, body: body)

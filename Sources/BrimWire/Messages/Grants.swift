@@ -31,6 +31,8 @@ public struct WriteGrant: Sendable, Hashable, Codable {
     public var modified: Timestamp?
     /// The n the writer asked for.
     public var n: Int?
+    /// The n that the directory, or one above it, said.
+    public var inherited: Int?
     public var attributes: [String: AttributeValue]
     public var ifMatch: IfMatch
     /// The master (URL) that granted this and that is asked to commit; any other master will do.
@@ -38,7 +40,8 @@ public struct WriteGrant: Sendable, Hashable, Codable {
 
     public init(
         request: String, blob: BlobID, parent: FileID, name: EntryName, path: String, size: Int64?, targets: [Peer],
-        mode: Int, modified: Timestamp?, n: Int?, attributes: [String: AttributeValue], ifMatch: IfMatch, master: String
+        mode: Int, modified: Timestamp?, n: Int?, inherited: Int? = nil, attributes: [String: AttributeValue],
+        ifMatch: IfMatch, master: String
     ) {
         self.request = request
         self.blob = blob
@@ -50,6 +53,7 @@ public struct WriteGrant: Sendable, Hashable, Codable {
         self.mode = mode
         self.modified = modified
         self.n = n
+        self.inherited = inherited
         self.attributes = attributes
         self.ifMatch = ifMatch
         self.master = master

@@ -22,6 +22,12 @@ public struct MasterStatus: Sendable, Codable, Hashable {
     }
 }
 
+/// `POST /v1/introduce` on a slave. Answered by an empty object.
+public struct MasterURLs: Sendable, Codable {
+    public var masters: [String]
+    public init(masters: [String]) { self.masters = masters }
+}
+
 /// `GET /v1/masters`: the masters that were heard of within an hour.
 public struct MastersReply: Sendable, Codable {
     public var masters: [MasterStatus]

@@ -13,7 +13,10 @@ public struct FileStat: Sendable, Codable, Hashable {
     /// Permission bits.
     public var mode: Int
     public var checksum: Checksum?
+    /// Of a directory: what is made below has it, where the directory has one.
     public var n: Int?
+    /// Who chose n: a rule's name, or `explicit`, `directory`, `program`, `default`.
+    public var policy: String?
     public var k: Int?
     public var surplus: Int?
     public var replicas: [ServerName]?
@@ -37,7 +40,8 @@ public struct FileStat: Sendable, Codable, Hashable {
         created = entry.created
         mode = entry.mode
         checksum = entry.content?.checksum
-        n = entry.content?.n
+        n = entry.content?.n ?? entry.copies
+        policy = entry.content?.policy
         k = entry.content?.k
         surplus = entry.content?.surplus
         replicas = entry.content?.replicas
@@ -166,18 +170,41 @@ public struct RenameRequest: Sendable, Codable {
 
 /// `PATCH /v1/files/PATH`
 public struct ChangeRequest: Sendable, Codable {
+    /// Of a file, or of a directory for what is made below.
     public var n: Int?
+    /// Whether n is left to policies again.
+    public var resetN: Bool?
     /// A null removes the attribute.
     public var attributes: [String: AttributeValue?]?
     public var mode: Int?
     public var modified: Timestamp?
     public init(
-        n: Int? = nil, attributes: [String: AttributeValue?]? = nil, mode: Int? = nil, modified: Timestamp? = nil
+        n: Int? = nil, resetN: Bool? = nil, attributes: [String: AttributeValue?]? = nil, mode: Int? = nil,
+        modified: Timestamp? = nil
     ) {
         self.n = n
+        self.resetN = resetN
         self.attributes = attributes
         self.mode = mode
         self.modified = modified
+    }
+}
+
+/// `POST /v1/copies/PATH`: another n for a directory and all that is below.
+public struct TreeChangeRequest: Sendable, Codable {
+    /// nil: what policies say.
+    public var n: Int?
+    public init(n: Int?) { self.n = n }
+}
+
+public struct TreeChangeReply: Sendable, Codable {
+    /// Files that have another n, or have theirs for another reason, than before.
+    public var files: Int64
+    /// Directories gone through.
+    public var directories: Int64
+    public init(files: Int64, directories: Int64) {
+        self.files = files
+        self.directories = directories
     }
 }
 

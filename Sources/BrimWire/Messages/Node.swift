@@ -399,3 +399,29 @@ public struct RoomRequest: Sendable, Codable {
         self.bytes = bytes
     }
 }
+
+/// `POST /v1/node/reads` on the leader: how much blobs were read by clients since the last time. Answered by an empty object.
+public struct ReadsReport: Sendable, Codable {
+    public var name: ServerName
+    public var id: String
+    public var reads: [ReadCount]
+    public init(name: ServerName, id: String, reads: [ReadCount]) {
+        self.name = name
+        self.id = id
+        self.reads = reads
+    }
+}
+
+/// How much a blob was read.
+public struct ReadCount: Sendable, Codable, Hashable {
+    /// Of one blob in one report.
+    public static let most = 1e6
+
+    public var blob: BlobID
+    /// Bytes sent, over the blob's size: half of a file twice is 1. Of an empty blob the number of times.
+    public var reads: Double
+    public init(blob: BlobID, reads: Double) {
+        self.blob = blob
+        self.reads = reads
+    }
+}

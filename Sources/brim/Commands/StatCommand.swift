@@ -40,7 +40,10 @@ struct StatCommand: ClientCommand {
         if let checksum = stat.checksum { facts.append(("checksum", checksum.description)) }
         if let n = stat.n, let k = stat.k {
             facts.append(("copies", "\(k) of \(n) wanted: \(surplusWords(k - n))"))
+        } else if let n = stat.n {
+            facts.append(("copies", "\(n) of what is made below"))
         }
+        if let policy = stat.policy { facts.append(("policy", Console.shown(policy))) }
         if let replicas = stat.replicas { facts.append(("on", replicas.map(\.rawValue).joined(separator: ", "))) }
         for (name, value) in stat.attributes.sorted(by: { $0.key < $1.key }) {
             facts.append(("attribute", "\(Console.shown(name))=\(Console.shown(value.text))"))

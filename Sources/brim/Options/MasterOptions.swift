@@ -95,6 +95,19 @@ struct MasterOptions: ParsableArguments, Sendable {
         transform: drillInterval)
     var drillEvery: Duration?
 
+    @Option(
+        help: ArgumentHelp(
+            "A program of yours that says how many copies files should have where no rule does; see 'brim policy'.",
+            valueName: "file"))
+    var policyProgram: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long that program may take for one question; then a file has the default. (default: 1s)",
+            valueName: "duration"),
+        transform: positiveDuration)
+    var policyDeadline: Duration?
+
     /// Throws `.invalid` for values from variables or files that are wrong or do not go together.
     func swarmSettings(_ settings: Settings) throws -> SwarmSettings {
         var swarm = SwarmSettings()
@@ -135,7 +148,7 @@ struct MasterOptions: ParsableArguments, Sendable {
     ) throws -> MasterConfiguration {
         let advertise = try settings.value("advertise", flag: advertise, parse: parseAdvertise)
         let mongodb = try settings.value("mongodb", flag: mongodb) { try MongodbSetting(parsing: $0) }
-        return MasterConfiguration(
+        var configuration = MasterConfiguration(
             listen: listen, advertise: advertise,
             lease: try settings.value("lease", flag: lease, default: .seconds(5), parse: leaseTime),
             version: BuildInfo.version, fallbackPorts: fallbackPorts,
@@ -143,6 +156,20 @@ struct MasterOptions: ParsableArguments, Sendable {
             database: try settings.text("database", flag: database) ?? "brim", dataDirectory: data,
             mongodPath: try settings.text("mongod", flag: mongod), settings: try swarmSettings(settings),
             given: try given(settings), keys: keys)
+        configuration.policyProgram = try settings.text("policy-program", flag: policyProgram).map(Self.executable)
+        configuration.policyDeadline = try settings.value(
+            "policy-deadline", flag: policyDeadline, default: configuration.policyDeadline, parse: positiveDuration)
+        return configuration
+    }
+
+    /// Throws `.notFound` for a program that cannot be started.
+    private static func executable(_ path: String) throws -> String {
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw BrimError(
+                .notFound, "the policy program '\(path)' is no executable file",
+                advice: "See that --policy-program names one, and make it executable with chmod +x")
+        }
+        return path
     }
 
     /// The settings that somebody gave, by a flag, a variable or a file. Of the times, that must fit, all or none.

@@ -107,8 +107,10 @@ private struct Bench {
         try await swarm.client().put(BytesSource(ByteBuffer(string: "contents")), to: BrimPath(parsing: path + "/file"))
         let place = operation.id.hasPrefix("make") ? parent : path + "/file"
         if operation.id == "undelete" { try await swarm.client().remove(BrimPath(parsing: place)) }
-        var concrete = operation.path.replacing("/{path}", with: operation.id == "list" ? path : place)
-            .replacing("{name}", with: Self.server(for: operation))
+        var concrete = operation.path.replacing(
+            "/{path}", with: ["list", "changeCopies"].contains(operation.id) ? path : place
+        )
+        .replacing("{name}", with: Self.server(for: operation))
         if operation.id == "forgetServer" { try await swarm.brim("server", "drain", Self.server(for: operation)) }
         var token = try swarm.keys.sign(operation.isForNodes ? .node(name: "alpha") : .admin())
         if operation.path.contains("{blob}") {
@@ -139,6 +141,10 @@ private struct Bench {
             if operation.id == "undelete" || operation.id == "purge" { sample = .object(["path": .string(place)]) }
             if operation.id == "restore" { sample = .object(["path": .string(place), "version": .number(1)]) }
             if operation.id == "changeSettings" { sample = .object(["values": .object(["floor": .string("0")])]) }
+            if operation.id == "changePolicy" { sample = .object(["text": .string("rules: []")]) }
+            if operation.id == "testPolicy" {
+                sample = .object(["paths": .array([.string(place)]), "text": .string("rules: []")])
+            }
             if operation.id == "planReads" { sample = .object(["paths": .array([.string(place)])]) }
             return sample
         }
@@ -214,7 +220,7 @@ private struct Bench {
         }
         let changes =
             ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method)
-            && !["planReads", "verify"].contains(operation.id)
+            && !["planReads", "verify", "testPolicy"].contains(operation.id)
         guard changes || operation.isForNodes else { return }
         expectRefusal(try await send(token: try swarm.keys.sign(.user(write: false))), [403], "with leave to read")
     }
