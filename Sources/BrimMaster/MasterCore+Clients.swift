@@ -43,11 +43,9 @@ extension MasterCore {
     }
 
     package func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
-        let stat = try await namespace.change(path, request)
+        let (stat, choosesN) = try await namespace.change(path, request)
         notices.add { notice in
-            if request.n != nil || request.resetN == true || request.attributes != nil {
-                notice.explained = stat.size
-            }
+            if choosesN { notice.explained = stat.size }
             notice.changed = true
         }
         return stat

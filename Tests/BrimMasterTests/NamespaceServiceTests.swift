@@ -116,7 +116,7 @@ import Testing
         switch number {
         case 0: #expect(try await namespace.rename(taken, to: other, replace: true).id == moved)
         case 1: _ = try await namespace.remove(taken, recursive: false)
-        default: #expect(try await namespace.change(taken, ChangeRequest(mode: 0o600)).id == moved)
+        default: #expect(try await namespace.change(taken, ChangeRequest(mode: 0o600)).stat.id == moved)
         }
         let left = await code { _ = try await fixture.namespace.stat(taken) }
         #expect(left == (number == 2 ? nil : .notFound))
@@ -179,7 +179,8 @@ import Testing
         try await fixture.file("/f", on: ["alpha"])
         let file = try path("/f")
         let changed = try await fixture.namespace.change(
-            file, ChangeRequest(n: 4, attributes: ["popularity": .int(7)]))
+            file, ChangeRequest(n: 4, attributes: ["popularity": .int(7)])
+        ).stat
         #expect(changed.n == 4 && changed.surplus == -3 && changed.attributes == ["popularity": .int(7)])
         for bad in [
             ChangeRequest(n: 0), ChangeRequest(n: 1_000_000), ChangeRequest(mode: -1),

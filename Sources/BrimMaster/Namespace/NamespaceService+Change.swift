@@ -10,8 +10,8 @@ extension [Entry].SubSequence {
 
 extension NamespaceService {
     /// Changes n, attributes, mode or time of an entry. A file whose n nobody has set has it by policies, which may depend on
-    /// what is changed.
-    func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> FileStat {
+    /// what is changed: the answer tells whether it has another n now, or one for another reason.
+    func change(_ path: BrimPath, _ request: ChangeRequest) async throws -> (stat: FileStat, choosesN: Bool) {
         if let n = request.n { try Self.checkCopies(n) }
         if let mode = request.mode { try Self.checkMode(mode) }
         guard request.n == nil || request.resetN != true else {
@@ -27,7 +27,7 @@ extension NamespaceService {
             do {
                 let changed = try await store.update(
                     entry.id, change, ifRev: change.copies == nil ? nil : entry.rev, view: try await views.current())
-                return FileStat(path: path.description, entry: changed)
+                return (FileStat(path: path.description, entry: changed), change.copies != nil)
             } catch let error as BrimError where error.code == .conflict || error.code == .notFound {
                 // What is at the path then takes its place, as if this had been asked a moment later.
                 try await store.catchUp()
