@@ -41,7 +41,7 @@ struct Master: Sendable {
         ServerRoutes(core: core, gate: gate).add(to: router)
         NodeRoutes(core: core).add(to: router)
         FeedRoutes(core: core, feed: feed).add(to: router)
-        PolicyRoutes(core: core, gate: gate).add(to: router)
+        PolicyRoutes(core: core).add(to: router)
         CareRoutes(
             core: core, gate: gate, verify: core.verifyService(slaves),
             workers: WorkersService(own: loops.map(\.worker), slaves: slaves)

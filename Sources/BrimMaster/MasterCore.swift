@@ -85,10 +85,10 @@ package struct MasterCore: Sendable {
         if own != nil { try await rules.read() }
         let namespace = NamespaceService(store: store, views: views, policies: policies, clock: clock)
         let name = LeaderName()
-        let program = own?.lazy.compactMap { $0 as? PolicyProgram }.first
-        let warnings: @Sendable () async -> [String] = {
-            registry.warnings + (await rules.warnings) + [program?.warning].compactMap(\.self)
-        }
+        let policy = PolicyService(
+            store: store, namespace: namespace, policies: policies, rules: rules,
+            program: own?.lazy.compactMap { $0 as? PolicyProgram }.first, settings: settings, clock: clock)
+        let warnings: @Sendable () async -> [String] = { registry.warnings + (await policy.warnings) }
         let parts = MasterParts(
             store: store, swarm: swarm, slaves: slaves, drills: drills, keys: keys, settings: settings,
             breaker: breaker, views: views, namespace: namespace, hasPolicies: own != nil,
@@ -107,9 +107,6 @@ package struct MasterCore: Sendable {
         reads = ReadDesk(namespace: namespace, rosters: rosters, keys: keys, clock: clock)
         commits = CommitDesk(
             committer: committer, store: store, policies: policies, keys: keys, notices: notices, clock: clock)
-        policy = PolicyService(
-            store: store, namespace: namespace, policies: policies, rules: rules,
-            program: program, settings: settings, clock: clock)
         lonelyStatus = StatusService(
             store: store, roster: roster,
             drains: DrainProgress(store: store, roster: roster, settings: settings, clock: clock, logger: logger),
@@ -125,6 +122,7 @@ package struct MasterCore: Sendable {
                 RosterReader(store: store, roster: roster, clock: clock, logger: logger), leader,
             ] + (own == nil ? [] : [rules]) + (own ?? []).compactMap { $0 as? any BackgroundLoop }
         self.settings = keeper
+        self.policy = policy
         self.breaker = breaker
         self.rosters = rosters
         self.store = store

@@ -44,15 +44,9 @@ struct CommitDesk: Sendable {
         let present = policies.areAboutThePresent ? try await present(open.map(\.commit.place)) : [:]
         let now = clock.timestamp
         let subjects = try open.map { grant, commit in
-            let path = try BrimPath(parsing: grant.path)
-            var file = PolicyFile(
-                path: path, size: commit.size, created: now, modified: commit.modified, now: now,
-                attributes: commit.attributes)
-            if let entry = present[commit.place] {
-                file = PolicyFile(entry, at: path, now: now)
-                file.attributes.merge(commit.attributes) { $1 }
-                (file.size, file.modified) = (commit.size, commit.modified)
-            }
+            let file = PolicyFile(
+                writing: try BrimPath(parsing: grant.path), over: present[commit.place], size: commit.size,
+                modified: commit.modified, attributes: commit.attributes, now: now)
             return Policies.Subject(file: file, inherited: grant.inherited)
         }
         var choices = await policies.choose(for: subjects)[...]

@@ -51,10 +51,9 @@ extension NamespaceService {
         var changed = entry
         changed.attributes = entry.attributes.changed(by: request.attributes ?? [:])
         changed.modified = request.modified ?? entry.modified
-        let choice = await policies.choose(
-            for: Policies.Subject(file: PolicyFile(changed, at: path, now: clock.timestamp), inherited: inherited))
-        let isSame = choice.n == content.n && choice.rule == content.policy
-        return isSame ? nil : .chosen(choice)
+        let subject = Policies.Subject(
+            file: PolicyFile(changed, at: path, now: clock.timestamp), inherited: inherited)
+        return await policies.changes(for: [(changed, subject)]).first.map { .chosen($0.choice) }
     }
 
     /// Gives a directory and all that is below it an n (nil: that of policies): directories below have none of their own any
@@ -95,14 +94,17 @@ extension NamespaceService {
         for _ in 0..<Self.attempts where !files.isEmpty {
             let subjects = try files.compactMap { file in
                 try file.name.map { name in
-                    Policies.Subject(
-                        file: PolicyFile(file, at: try directory.appending(name), now: clock.timestamp),
-                        inherited: inherited)
+                    (
+                        file,
+                        Policies.Subject(
+                            file: PolicyFile(file, at: try directory.appending(name), now: clock.timestamp),
+                            inherited: inherited)
+                    )
                 }
             }
-            let changes = zip(files, await policies.choose(for: subjects)).filter { file, choice in
-                file.content?.n != choice.n || file.content?.policy != choice.rule
-            }.map { PolicyChange(file: $0.id, rev: $0.rev, choice: $1, overrules: true) }
+            let changes = await policies.changes(for: subjects).map {
+                PolicyChange(file: $0.id, rev: $0.rev, choice: $1, overrules: true)
+            }
             guard !changes.isEmpty else { break }
             let changed = try await store.choose(changes, view: try await views.current())
             count += changed

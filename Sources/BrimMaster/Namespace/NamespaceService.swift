@@ -32,14 +32,20 @@ struct NamespaceService: Sendable {
 
     /// The file at a path, with its content.
     func file(at path: BrimPath) async throws -> (entry: Entry, content: FileContent) {
-        let entry = try await entry(at: path)
+        let (entry, content, _) = try await fileAndCopies(at: path)
+        return (entry, content)
+    }
+
+    /// The same, and the n that the directories above say.
+    func fileAndCopies(at path: BrimPath) async throws -> (entry: Entry, content: FileContent, inherited: Int?) {
+        let (entry, inherited) = try await entryAndCopies(at: path)
         guard let content = entry.content else {
             throw entry.type == .directory
                 ? Self.isDirectory(path)
                 : BrimError(
                     .isDirectory, "\(path) is a symbolic link to \(entry.target ?? "?")", advice: "Use its target")
         }
-        return (entry, content)
+        return (entry, content, inherited)
     }
 
     func stat(_ path: BrimPath) async throws -> FileStat {
@@ -218,7 +224,7 @@ struct NamespaceService: Sendable {
 
     /// Does something with what is at a path. When that was replaced or removed before it was done, what is at the path then
     /// takes its place, as if this had been asked a moment later. Throws `.notFound` when nothing is there.
-    func withEntry<Reply>(at path: BrimPath, _ body: (Entry) async throws -> Reply) async throws -> Reply {
+    private func withEntry<Reply>(at path: BrimPath, _ body: (Entry) async throws -> Reply) async throws -> Reply {
         var found = try await entry(at: path)
         for _ in 0..<Self.attempts {
             do {

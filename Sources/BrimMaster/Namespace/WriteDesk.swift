@@ -70,15 +70,9 @@ struct WriteDesk: Sendable {
         let content = place.present?.content
         if let content, content.policy == PolicyName.explicit { return content.n }
         let now = clock.timestamp
-        var file = PolicyFile(
-            path: request.path, size: 0, created: now, modified: request.modified ?? now, now: now,
-            attributes: request.attributes ?? [:])
-        if let present = place.present {
-            file = PolicyFile(present, at: request.path, now: now)
-            file.attributes.merge(request.attributes ?? [:]) { $1 }
-            file.modified = request.modified ?? now
-        }
-        file.size = request.size ?? content?.size ?? 0
+        let file = PolicyFile(
+            writing: request.path, over: place.present, size: request.size ?? content?.size ?? 0,
+            modified: request.modified ?? now, attributes: request.attributes ?? [:], now: now)
         return await namespace.policies.choose(for: Policies.Subject(file: file, inherited: place.inherited)).n
     }
 

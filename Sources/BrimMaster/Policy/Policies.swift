@@ -54,6 +54,16 @@ final class Policies: Sendable {
         return choices.map { $0 ?? standard }
     }
 
+    /// Those of these files for which something else is chosen than they have: another n, or the same for another reason.
+    func changes(for files: [(entry: Entry, subject: Subject)]) async -> [(entry: Entry, choice: PolicyChoice)] {
+        zip(files, await choose(for: files.map(\.subject))).compactMap { file, choice in
+            guard let content = file.entry.content, content.n != choice.n || content.policy != choice.rule else {
+                return nil
+            }
+            return (file.entry, choice)
+        }
+    }
+
     private static func inherited(_ n: Int) -> PolicyChoice {
         PolicyChoice(n: n, rule: PolicyName.directory, reason: "a directory above has this n")
     }
@@ -67,6 +77,19 @@ final class Policies: Sendable {
 }
 
 extension PolicyFile {
+    /// One that is about to be written, or just was, over what is at its path now.
+    init(
+        writing path: BrimPath, over present: Entry?, size: Int64, modified: Timestamp,
+        attributes: [String: AttributeValue], now: Timestamp
+    ) {
+        self.init(path: path, size: size, created: now, modified: modified, now: now)
+        if let present {
+            self = PolicyFile(present, at: path, now: now)
+            (self.size, self.modified) = (size, modified)
+        }
+        self.attributes.merge(attributes) { $1 }
+    }
+
     /// As it is known now.
     init(_ entry: Entry, at path: BrimPath, now: Timestamp) {
         let content = entry.content

@@ -67,12 +67,7 @@ struct PolicyService: Sendable {
     }
 
     private func test(_ path: BrimPath, _ tried: PolicyRules?) async throws -> PolicyTestReply.Item {
-        let (entry, inherited) = try await namespace.entryAndCopies(at: path)
-        guard let content = entry.content else {
-            throw entry.type == .directory
-                ? NamespaceService.isDirectory(path)
-                : BrimError(.isDirectory, "\(path) is a symbolic link", advice: "Name a file")
-        }
+        let (entry, content, inherited) = try await namespace.fileAndCopies(at: path)
         let subject = Policies.Subject(
             file: PolicyFile(entry, at: path, now: clock.timestamp), inherited: inherited)
         var item = PolicyTestReply.Item(path: path.description, n: content.n, policy: content.policy)

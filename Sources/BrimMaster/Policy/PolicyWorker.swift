@@ -99,17 +99,12 @@ actor PolicyWorker: BackgroundLoop {
         let open = files.filter { $0.content?.policy != PolicyName.explicit }
         let subjects = try await paths.subjects(open, now: clock.timestamp)
         let known = open.compactMap { file in subjects[file.id].map { (file, $0) } }
-        let choices = await policies.choose(for: known.map(\.1))
-        var changes: [PolicyChange] = []
-        var moves = false
-        for ((file, _), choice) in zip(known, choices) {
-            guard let content = file.content, content.n != choice.n || content.policy != choice.rule else { continue }
-            moves = moves || content.n != choice.n
-            changes.append(PolicyChange(file: file.id, rev: file.rev, choice: choice))
-        }
+        let changes = await policies.changes(for: known)
         guard !changes.isEmpty else { return 0 }
+        let moves = changes.contains { $0.entry.content?.n != $0.choice.n }
         if moves { breaker.explainAll() }
-        let count = try await store.choose(changes, view: try await views.current())
+        let count = try await store.choose(
+            changes.map { PolicyChange(file: $0.id, rev: $0.rev, choice: $1) }, view: try await views.current())
         if moves { changed.ring() }
         return count
     }

@@ -34,9 +34,13 @@ final class ReadLedger: BackgroundLoop {
                 counts[read.blob, default: 0] += min(read.reads, ReadCount.most)
             }
             guard counts.count > Self.most else { return }
-            let kept = counts.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(Self.most / 2)
-            counts = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
+            counts = Self.mostRead(counts, Self.most / 2)
         }
+    }
+
+    private static func mostRead(_ counts: [BlobID: Double], _ limit: Int) -> [BlobID: Double] {
+        let most = counts.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(limit)
+        return Dictionary(uniqueKeysWithValues: most.map { ($0.key, $0.value) })
     }
 
     func run() async throws {
@@ -54,9 +58,9 @@ final class ReadLedger: BackgroundLoop {
     /// Enters a batch. What cannot be entered is not known any more: nothing but an estimate suffers.
     func enter() async throws {
         let batch = counts.withLock { counts in
-            let most = counts.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(Self.batch)
-            for (blob, _) in most { counts[blob] = nil }
-            return Dictionary(uniqueKeysWithValues: most.map { ($0.key, $0.value) })
+            let batch = Self.mostRead(counts, Self.batch)
+            for blob in batch.keys { counts[blob] = nil }
+            return batch
         }
         guard !batch.isEmpty else { return }
         worker.begins("reads of \(batch.count) files")

@@ -6,7 +6,6 @@ import Hummingbird
 /// What decides how many copies files have.
 struct PolicyRoutes: Sendable {
     let core: MasterCore
-    let gate: LeaderGate
 
     func add(to router: Router<BrimRequestContext>) {
         router.get("/v1/policy") { _, context in

@@ -19,6 +19,10 @@ public struct PolicyExpression: Sendable, Hashable, CustomStringConvertible {
 
     /// As it was written.
     public let description: String
+    /// What it is computed from.
+    public let inputs: Set<PolicyInput>
+    /// Its value where that is the same for all files.
+    let constant: Double?
     private let root: Node
 
     indirect enum Node: Sendable, Hashable {
@@ -69,6 +73,8 @@ public struct PolicyExpression: Sendable, Hashable, CustomStringConvertible {
         description = text
         var parser = PolicyExpressionParser(text)
         root = try parser.whole()
+        inputs = Self.inputs(root)
+        constant = inputs.isEmpty ? Self.evaluate(root, .any)?.number : nil
     }
 
     /// Its value; nil where it has none.
@@ -79,12 +85,6 @@ public struct PolicyExpression: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether it is a condition that holds.
     public func holds(for file: PolicyFile) -> Bool { value(for: file) == .bool(true) }
-
-    /// What it is computed from.
-    public var inputs: Set<PolicyInput> { Self.inputs(root) }
-
-    /// Its value where that is the same for all files.
-    var constant: Double? { inputs.isEmpty ? number(for: .any) : nil }
 
     // MARK: - Evaluation
 

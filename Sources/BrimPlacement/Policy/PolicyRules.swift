@@ -8,8 +8,23 @@ public struct PolicyRules: ReplicationPolicy, Hashable {
     public static let largest = 256 * 1024
 
     public let rules: [PolicyRule]
+    /// Whether what they say of a file may change as time goes by.
+    public let dependsOnTime: Bool
+    /// Whether what they say of a file may depend on more than its path, its size and when it was written: attributes, reads,
+    /// and the n that they chose before.
+    public let areAboutThePresent: Bool
+    /// Whether what they say of a file depends on how much it is read.
+    public let dependsOnReads: Bool
 
-    public init(_ rules: [PolicyRule] = []) { self.rules = rules }
+    public init(_ rules: [PolicyRule] = []) {
+        self.rules = rules
+        dependsOnTime = rules.contains { $0.inputs.contains(where: \.isTime) || $0.age != nil }
+        areAboutThePresent = rules.contains { rule in
+            rule.n.constant == nil
+                || rule.inputs.contains { if case .attribute = $0 { true } else { $0.isReads } }
+        }
+        dependsOnReads = rules.contains { $0.inputs.contains(where: \.isReads) }
+    }
 
     public func choose(for files: [PolicyFile]) async -> [PolicyChoice?] { files.map(choice) }
 
@@ -17,21 +32,6 @@ public struct PolicyRules: ReplicationPolicy, Hashable {
     public func choice(for file: PolicyFile) -> PolicyChoice? {
         rules.lazy.compactMap { $0.choice(for: file) }.first
     }
-
-    /// Whether what they say of a file may change as time goes by.
-    public var dependsOnTime: Bool { rules.contains { $0.inputs.contains { $0.isTime } || $0.age != nil } }
-
-    /// Whether what they say of a file may depend on more than its path, its size and when it was written: attributes, reads,
-    /// and the n that they chose before.
-    public var areAboutThePresent: Bool {
-        rules.contains { rule in
-            rule.n.constant == nil
-                || rule.inputs.contains { if case .attribute = $0 { true } else { $0.isReads } }
-        }
-    }
-
-    /// Whether what they say of a file depends on how much it is read.
-    public var dependsOnReads: Bool { rules.contains { $0.inputs.contains { $0.isReads } } }
 }
 
 extension PolicyInput {
