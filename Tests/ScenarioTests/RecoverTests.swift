@@ -43,6 +43,7 @@ extension ScenarioTests {
             for version in 0..<3 { try await swarm.put(data[version], to: "/music/song") }
             try await swarm.put(data[3], to: "/music/jazz/tune", "-n", "3")
             try await swarm.brim("set", "/music/jazz/tune", "popularity=9", "artist=Björk", "live=true")
+            try await swarm.brim("set", "/music/empty", "n=4")
             try await swarm.put(data[4], to: "/renamed")
             try await swarm.brim("mv", "/renamed", "/music/other")
             try await swarm.put(data[5], to: "/removed")

@@ -170,7 +170,7 @@ private struct ReplicaModel {
             case 8:
                 guard let entry = pick(entries, &random) else { return }
                 let change = EntryChange(
-                    n: entry.type == .file ? 2 : nil, attributes: ["a": .int(Int64(seconds))], mode: 0o700)
+                    n: entry.type == .symlink ? nil : 2, attributes: ["a": .int(Int64(seconds))], mode: 0o700)
                 _ = try await store.update(entry.id, change, view: view)
             default:
                 guard let file = pick(files, &random), let blob = file.content?.blob else { return }

@@ -188,9 +188,10 @@ struct DrillComparison {
         if let content = entry.content {
             facts += [
                 ("version", "\(content.version)"), ("blob", "\(content.blob)"), ("size", "\(content.size)"),
-                ("checksum", "\(content.checksum)"), ("n", "\(content.n)"),
+                ("checksum", "\(content.checksum)"),
             ]
         }
+        facts.append(("n", (entry.content?.n ?? entry.copies).map(String.init) ?? "none"))
         return facts
     }
 

@@ -6,7 +6,7 @@ import GRDB
 /// The tables of a copy of the namespace.
 enum ReplicaSchema {
     /// Raised with each change of the tables; a file of another version is thrown away and made anew.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     static func open(_ path: String) throws -> DatabasePool {
         var configuration = Configuration()
@@ -28,7 +28,7 @@ enum ReplicaSchema {
     }
 
     private static func create(_ database: Database) throws {
-        // Names are bytes. Two entries may have one place for a moment, while changes come in.
+        // Names are bytes. A directory may have an n. Two entries may have one place for a moment, while changes come in.
         try database.execute(
             sql: """
                 CREATE TABLE entries (
@@ -36,7 +36,7 @@ enum ReplicaSchema {
                     rev INTEGER NOT NULL, mode INTEGER NOT NULL, created INTEGER NOT NULL,
                     createdNanos INTEGER NOT NULL, modified INTEGER NOT NULL, modifiedNanos INTEGER NOT NULL,
                     attributes BLOB, target TEXT, version INTEGER, blob BLOB, size INTEGER, checksum INTEGER,
-                    n INTEGER, replicas TEXT);
+                    n INTEGER, policy TEXT, replicas TEXT);
                 CREATE INDEX place ON entries (parent, name);
                 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
                 PRAGMA user_version = \(version);
@@ -74,7 +74,7 @@ enum ReplicaSchema {
 enum ReplicaRow {
     static let columns = """
         id, parent, name, type, rev, mode, created, createdNanos, modified, modifiedNanos, attributes, target, version, \
-        blob, size, checksum, n, replicas
+        blob, size, checksum, n, policy, replicas
         """
     private static let types: [EntryType] = [.file, .directory, .symlink]
 
@@ -82,7 +82,7 @@ enum ReplicaRow {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO entries (\(columns))
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         let attributes = entry.attributes.isEmpty ? nil : try BrimJSON.encoder().encode(entry.attributes)
         let name = Data((entry.name?.text ?? "").utf8)
@@ -91,19 +91,19 @@ enum ReplicaRow {
             entry.mode, entry.created.seconds, entry.created.nanoseconds, entry.modified.seconds,
             entry.modified.nanoseconds, attributes, entry.target,
         ]
-        try statement.execute(arguments: common + content(entry.content))
+        try statement.execute(arguments: common + content(entry))
     }
 
-    private static func content(_ content: FileContent?) -> StatementArguments {
-        guard let content else { return [nil, nil, nil, nil, nil, nil] }
+    private static func content(_ entry: Entry) -> StatementArguments {
+        guard let content = entry.content else { return [nil, nil, nil, nil, entry.copies, nil, nil] }
         let replicas = content.replicas.map(\.rawValue).joined(separator: ",")
         return [
             content.version, Data(content.blob.bytes), content.size, Int64(content.checksum.crc32c), content.n,
-            replicas,
+            content.policy, replicas,
         ]
     }
 
-    /// k and readable are not in it. Throws `.corrupt` for a row that no version of this program can have written.
+    /// k, readable and reads are not in it. Throws `.corrupt` for a row that no version of this program can have written.
     static func entry(_ row: Row) throws -> Entry {
         let type: Int = row["type"]
         let parent: Int64 = row["parent"]
@@ -116,17 +116,19 @@ enum ReplicaRow {
             attributes: try (row["attributes"] as Data?).map {
                 try BrimJSON.decoder().decode([String: AttributeValue].self, from: $0)
             } ?? [:],
-            content: types[type] == .file ? try content(row) : nil, target: row["target"])
+            content: types[type] == .file ? try content(row) : nil, target: row["target"],
+            copies: types[type] == .directory ? row["n"] : nil)
     }
 
     private static func content(_ row: Row) throws -> FileContent {
         guard let version: Int64 = row["version"], let size: Int64 = row["size"], let n: Int = row["n"],
             let blob = (row["blob"] as Data?).flatMap({ BlobID(bytes: $0) }),
-            let sum = (row["checksum"] as Int64?).flatMap({ UInt32(exactly: $0) }), let names: String = row["replicas"]
+            let sum = (row["checksum"] as Int64?).flatMap({ UInt32(exactly: $0) }), let policy: String = row["policy"],
+            let names: String = row["replicas"]
         else { throw corrupt }
         return FileContent(
             version: version, blob: blob, size: size, checksum: Checksum(crc32c: sum), n: n, k: 0, readable: false,
-            replicas: names.split(separator: ",").compactMap { ServerName(rawValue: String($0)) })
+            replicas: names.split(separator: ",").compactMap { ServerName(rawValue: String($0)) }, policy: policy)
     }
 
     private static var corrupt: BrimError {

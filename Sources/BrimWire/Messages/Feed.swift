@@ -2,7 +2,7 @@ import BrimModel
 
 /// One entry in the change feed and in a snapshot: all that a copy of the namespace keeps of it.
 public struct FeedEntry: Sendable, Hashable {
-    /// k and readable are of no meaning: they are not told.
+    /// k, readable and reads are of no meaning: they are not told.
     public var entry: Entry
     public init(_ entry: Entry) { self.entry = entry }
 }
@@ -10,7 +10,7 @@ public struct FeedEntry: Sendable, Hashable {
 extension FeedEntry: Codable {
     private enum Key: String, CodingKey {
         case id, parent, name, type, mode, created, modified, rev, attributes, target
-        case version, blob, size, checksum, n, replicas
+        case version, blob, size, checksum, n, policy, replicas
     }
 
     public init(from decoder: any Decoder) throws {
@@ -26,6 +26,7 @@ extension FeedEntry: Codable {
             rev: try json.decode(Int64.self, forKey: .rev),
             attributes: try json.decodeIfPresent([String: AttributeValue].self, forKey: .attributes) ?? [:],
             target: try json.decodeIfPresent(String.self, forKey: .target))
+        if entry.type == .directory { entry.copies = try json.decodeIfPresent(Int.self, forKey: .n) }
         guard entry.type == .file else { return }
         entry.content = FileContent(
             version: try json.decode(Int64.self, forKey: .version),
@@ -33,7 +34,8 @@ extension FeedEntry: Codable {
             size: try json.decode(Int64.self, forKey: .size),
             checksum: try json.decode(Checksum.self, forKey: .checksum),
             n: try json.decode(Int.self, forKey: .n), k: 0, readable: false,
-            replicas: try json.decode([ServerName].self, forKey: .replicas))
+            replicas: try json.decode([ServerName].self, forKey: .replicas),
+            policy: try json.decode(String.self, forKey: .policy))
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -48,12 +50,14 @@ extension FeedEntry: Codable {
         try json.encode(entry.rev, forKey: .rev)
         if !entry.attributes.isEmpty { try json.encode(entry.attributes, forKey: .attributes) }
         try json.encodeIfPresent(entry.target, forKey: .target)
+        try json.encodeIfPresent(entry.copies, forKey: .n)
         guard let content = entry.content else { return }
         try json.encode(content.version, forKey: .version)
         try json.encode(content.blob, forKey: .blob)
         try json.encode(content.size, forKey: .size)
         try json.encode(content.checksum, forKey: .checksum)
         try json.encode(content.n, forKey: .n)
+        try json.encode(content.policy, forKey: .policy)
         try json.encode(content.replicas, forKey: .replicas)
     }
 }
