@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL(p) ((mongoc_client_pool_t *) (p))
 #define CLIENT(c) ((mongoc_client_t *) (c))
 #define SESSION(s) ((mongoc_client_session_t *) (s))
 #define CURSOR(c) ((mongoc_cursor_t *) (c))
@@ -129,6 +128,57 @@ int64_t cmongo_live_allocations(void) {
     return atomic_load(&live_allocations);
 }
 
+struct cmongo_pool {
+    /// Null when it has ended.
+    mongoc_client_pool_t *clients;
+    atomic_llong primary_changes;
+    atomic_int electable;
+};
+
+/// Member and election by which this deployment has its primary, to be freed; null when it has none.
+static char *find_primary(const mongoc_topology_description_t *topology, int *electable) {
+    size_t count;
+    mongoc_server_description_t **servers = mongoc_topology_description_get_servers(topology, &count);
+    char *found = NULL;
+    *electable = 0;
+    for (size_t i = 0; i < count && found == NULL; i++) {
+        if (strcmp(mongoc_server_description_type(servers[i]), "RSPrimary") != 0) {
+            continue;
+        }
+        char election[25] = "";
+        bson_iter_t field, host;
+        const bson_t *hello = mongoc_server_description_hello_response(servers[i]);
+        if (bson_iter_init_find(&field, hello, "electionId") && BSON_ITER_HOLDS_OID(&field)) {
+            bson_oid_to_string(bson_iter_oid(&field), election);
+        }
+        for (int list = 0; list < 2; list++) {
+            if (bson_iter_init_find(&field, hello, list == 0 ? "hosts" : "passives") && BSON_ITER_HOLDS_ARRAY(&field) &&
+                bson_iter_recurse(&field, &host)) {
+                while (bson_iter_next(&host)) {
+                    (*electable)++;
+                }
+            }
+        }
+        found = bson_strdup_printf("%s %s", mongoc_server_description_host(servers[i])->host_and_port, election);
+    }
+    mongoc_server_descriptions_destroy_all(servers, count);
+    return found;
+}
+
+/// libmongoc calls this before anybody is sent to where the new description says.
+static void topology_changed(const mongoc_apm_topology_changed_t *event) {
+    cmongo_pool *pool = mongoc_apm_topology_changed_get_context(event);
+    int electable;
+    char *before = find_primary(mongoc_apm_topology_changed_get_previous_description(event), &electable);
+    char *after = find_primary(mongoc_apm_topology_changed_get_new_description(event), &electable);
+    if (before == NULL ? after != NULL : after == NULL || strcmp(before, after) != 0) {
+        atomic_fetch_add(&pool->primary_changes, 1);
+    }
+    atomic_store(&pool->electable, electable);
+    bson_free(before);
+    bson_free(after);
+}
+
 static void set_timeout(mongoc_uri_t *uri, const char *option, int32_t milliseconds) {
     if (!mongoc_uri_has_option(uri, option)) {
         mongoc_uri_set_option_as_int32(uri, option, milliseconds);
@@ -151,26 +201,48 @@ cmongo_pool *cmongo_pool_new(const char *uri_string, const cmongo_pool_options *
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true);
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, (int32_t) options->size);
     mongoc_uri_set_appname(uri, options->application_name);
-    mongoc_client_pool_t *pool = mongoc_client_pool_new_with_error(uri, &error);
+    mongoc_client_pool_t *clients = mongoc_client_pool_new_with_error(uri, &error);
     mongoc_uri_destroy(uri);
-    if (pool == NULL) {
+    if (clients == NULL) {
         set_error(reply, &error);
         return NULL;
     }
-    mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
-    return (cmongo_pool *) pool;
+    mongoc_client_pool_set_error_api(clients, MONGOC_ERROR_API_VERSION_2);
+    cmongo_pool *pool = bson_malloc0(sizeof *pool);
+    pool->clients = clients;
+    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+    mongoc_apm_set_topology_changed_cb(callbacks, topology_changed);
+    mongoc_client_pool_set_apm_callbacks(clients, callbacks, pool);
+    mongoc_apm_callbacks_destroy(callbacks);
+    return pool;
+}
+
+void cmongo_pool_end(cmongo_pool *pool) {
+    if (pool->clients != NULL) {
+        mongoc_client_pool_destroy(pool->clients);
+    }
+    pool->clients = NULL;
 }
 
 void cmongo_pool_free(cmongo_pool *pool) {
-    mongoc_client_pool_destroy(POOL(pool));
+    cmongo_pool_end(pool);
+    bson_free(pool);
+}
+
+int64_t cmongo_pool_primary_changes(const cmongo_pool *pool) {
+    return atomic_load(&pool->primary_changes);
+}
+
+int32_t cmongo_pool_electable(const cmongo_pool *pool) {
+    return atomic_load(&pool->electable);
 }
 
 cmongo_client *cmongo_pool_take(cmongo_pool *pool) {
-    return (cmongo_client *) mongoc_client_pool_pop(POOL(pool));
+    return (cmongo_client *) mongoc_client_pool_pop(pool->clients);
 }
 
 void cmongo_pool_give(cmongo_pool *pool, cmongo_client *client) {
-    mongoc_client_pool_push(POOL(pool), CLIENT(client));
+    mongoc_client_pool_push(pool->clients, CLIENT(client));
 }
 
 // ---- Commands ----

@@ -59,8 +59,15 @@ typedef struct {
 /// Null, with the reason in `reply`, if the URI is not valid. A time that the URI names is kept, the others are set
 /// from `options`, as is the application name in any case; retryable reads and writes are always on. Does not connect.
 cmongo_pool *cmongo_pool_new(const char *uri, const cmongo_pool_options *options, cmongo_reply *reply);
-/// Every client must be back.
+/// Ends the connections; every client must be back, and none can be taken any more.
+void cmongo_pool_end(cmongo_pool *pool);
+/// Ends it if it has not ended.
 void cmongo_pool_free(cmongo_pool *pool);
+/// How often another member was found to be primary, or the same one elected anew, or none: nobody is sent to a primary before
+/// it is counted. By any thread, also after the end.
+int64_t cmongo_pool_primary_changes(const cmongo_pool *pool);
+/// How many members may be primary, as the present one says; 0 when there is none, or no replica set.
+int32_t cmongo_pool_electable(const cmongo_pool *pool);
 /// Null only if more clients are taken than the pool's size, after the wait queue's timeout.
 cmongo_client *cmongo_pool_take(cmongo_pool *pool);
 void cmongo_pool_give(cmongo_pool *pool, cmongo_client *client);

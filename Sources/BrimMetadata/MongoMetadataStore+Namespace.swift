@@ -5,26 +5,28 @@ import MongoDriver
 extension MongoMetadataStore {
     /// One query, where the directories are where they were when they were last seen, else one more for each that is not.
     public func resolve(_ path: BrimPath) async throws -> [Entry] {
-        try await translatingErrors("resolving '\(path)'") {
-            var found: [Entry] = []
-            while true {
-                let places = directories.places(along: path, after: found)
-                var filters = places.map(NamespaceTransaction.live)
-                if found.isEmpty { filters.append(NamespaceTransaction.live(.root)) }
-                var entries: [EntryPlace: Entry] = [:]
-                for entry in try await live(filters) {
-                    if let place = entry.place { entries[place] = entry } else { found = [entry] }
-                }
-                guard !found.isEmpty else {
-                    throw BrimError(
-                        .unavailable, "the database has no root directory yet", advice: "Is a master starting?")
-                }
-                while let next = path.place(after: found), let entry = entries[next] {
-                    found.append(entry)
-                    directories.note(entry)
-                }
-                guard let next = path.place(after: found), !places.contains(next) else { return found }
+        try await translatingErrors("resolving '\(path)'") { try await look { try await walk(path) } }
+    }
+
+    private func walk(_ path: BrimPath) async throws -> [Entry] {
+        var found: [Entry] = []
+        while true {
+            let places = directories.places(along: path, after: found)
+            var filters = places.map(NamespaceTransaction.live)
+            if found.isEmpty { filters.append(NamespaceTransaction.live(.root)) }
+            var entries: [EntryPlace: Entry] = [:]
+            for entry in try await live(filters) {
+                if let place = entry.place { entries[place] = entry } else { found = [entry] }
             }
+            guard !found.isEmpty else {
+                throw BrimError(
+                    .unavailable, "the database has no root directory yet", advice: "Is a master starting?")
+            }
+            while let next = path.place(after: found), let entry = entries[next] {
+                found.append(entry)
+                directories.note(entry)
+            }
+            guard let next = path.place(after: found), !places.contains(next) else { return found }
         }
     }
 
@@ -34,11 +36,11 @@ extension MongoMetadataStore {
     }
 
     public func entry(_ id: FileID) async throws -> Entry? {
-        try await translatingErrors("reading entry \(id)") { try await findLive(id) }
+        try await translatingErrors("reading entry \(id)") { try await look { try await findLive(id) } }
     }
 
     public func entry(at place: EntryPlace) async throws -> Entry? {
-        try await translatingErrors("reading '\(place.name)'") { try await findLive(place) }
+        try await translatingErrors("reading '\(place.name)'") { try await look { try await findLive(place) } }
     }
 
     public func entries(in directory: FileID, names: [EntryName]) async throws -> [EntryName: Entry] {
@@ -48,7 +50,8 @@ extension MongoMetadataStore {
                 "state": "live", "parent": .id(directory), "name": ["$in": .strings(names.map(\.text))],
             ]
             var found: [EntryName: Entry] = [:]
-            for entry in try await all(filter, in: collections.files, FindOptions()).map(Documents.entry) {
+            let entries = try await look { try await all(filter, in: collections.files, FindOptions()) }
+            for entry in try entries.map(Documents.entry) {
                 if let name = entry.name { found[name] = entry }
             }
             return found
@@ -70,8 +73,9 @@ extension MongoMetadataStore {
         return try await translatingErrors("listing directory \(directory)") {
             var filter: BSONDocument = ["state": "live", "parent": .id(directory)]
             if let after { filter.append("name", ["$gt": .string(after.text)]) }
-            return try await all(filter, in: collections.files, FindOptions(sort: ["name": 1], limit: limit))
-                .map(Documents.entry)
+            return try await look {
+                try await all(filter, in: collections.files, FindOptions(sort: ["name": 1], limit: limit))
+            }.map(Documents.entry)
         }
     }
 

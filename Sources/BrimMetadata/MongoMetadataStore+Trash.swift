@@ -28,10 +28,11 @@ extension MongoMetadataStore {
     ) async throws -> [RemovedFile] {
         guard limit > 0 else { return [] }
         return try await translatingErrors("listing removed files") {
-            try await all(
-                Self.removed(scope, after: after), in: collections.files,
-                FindOptions(sort: ["discarded.path": 1, "discarded.at": -1, "_id": -1], limit: limit)
-            ).map(Documents.removed)
+            try await look {
+                try await all(
+                    Self.removed(scope, after: after), in: collections.files,
+                    FindOptions(sort: ["discarded.path": 1, "discarded.at": -1, "_id": -1], limit: limit))
+            }.map(Documents.removed)
         }
     }
 

@@ -33,6 +33,7 @@ public final class MongoMetadataStore: MetadataStore {
     /// Which documents it writes, and how older ones are brought to that.
     let history: SchemaHistory
     let directories = DirectoryHints()
+    private let fence: ReadFence
     private let reserved = Mutex<Range<Int64>>(0..<0)
 
     /// One stream that lasts, two that catch up, and looking where the changes are.
@@ -64,6 +65,7 @@ public final class MongoMetadataStore: MetadataStore {
         self.logger = logger
         self.clock = clock
         collections = Collections(self.database)
+        fence = ReadFence(client, collections.counters)
         streamed = self.streams.database(database).collection(collections.files.name)
         scanned = self.scans.database(database).collection(collections.files.name)
     }
@@ -198,6 +200,10 @@ public final class MongoMetadataStore: MetadataStore {
         }
         return try await client.withTransaction(MongoTransactionOptions(), body)
     }
+
+    /// A look-up of what others may have changed: nothing is missing that was acknowledged before. Use it where the answer is
+    /// told to people, and not where a later write depends on it anyway.
+    func look<T: Sendable>(_ read: () async throws -> T) async throws -> T { try await fence.look(read) }
 
     /// The whole result, with a limit to its time.
     func all(_ filter: BSONDocument, in collection: MongoCollection, _ options: FindOptions) async throws

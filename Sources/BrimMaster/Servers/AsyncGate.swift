@@ -1,4 +1,4 @@
-import BrimWire
+import BrimModel
 import Synchronization
 
 /// Lets one task at a time through, in order of arrival.

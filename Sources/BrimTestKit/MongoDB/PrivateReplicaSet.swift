@@ -57,6 +57,11 @@ public final class PrivateReplicaSet: TestDatabase {
         return "mongodb://\(hosts)/?replicaSet=\(Self.name)"
     }
 
+    /// Speaks to one member alone, whoever leads.
+    public func directURI(of member: Int) -> String {
+        "mongodb://\(members[member].address)/?directConnection=true"
+    }
+
     // MARK: - Starting
 
     /// Returns when one member is primary and all others are secondaries.
@@ -160,12 +165,35 @@ public final class PrivateReplicaSet: TestDatabase {
     /// Asks the primary to let another one lead, and returns that.
     public func stepDown() async throws -> Int {
         let former = try await primary()
-        do {
-            _ = try await admin(former).runCommand([
-                "replSetStepDown": 15, "secondaryCatchUpPeriodSecs": 10,
-            ])
-        } catch let error as MongoError where error.isRetryable {
-            // It may close connections before it has answered.
+        try await wait("another primary than member \(former)") {
+            for member in members.indices where member != former {
+                if await role(of: member) == .primary { return true }
+            }
+            do {
+                _ = try await admin(former).runCommand([
+                    "replSetStepDown": 15, "secondaryCatchUpPeriodSecs": 3,
+                ])
+            } catch let error as MongoError where error.isRetryable {
+                // It may close connections before it has answered, and refuses while no other one may be elected: those that
+                // stepped down just now may not.
+            }
+            return false
+        }
+        return try await primary(besides: former)
+    }
+
+    /// Lets another member be elected now, which need not reach the present primary, and returns it.
+    public func stepUp(besides former: Int) async throws -> Int {
+        try await wait("another member is elected") {
+            for member in members.indices where member != former {
+                do {
+                    _ = try await admin(member).runCommand(["replSetStepUp": 1])
+                    return true
+                } catch is MongoError {
+                    // It lacks what the other one has, or nobody voted yet.
+                }
+            }
+            return false
         }
         return try await primary(besides: former)
     }

@@ -56,6 +56,9 @@ public final class MongoClient: Sendable {
     /// What the clients are doing at this moment.
     public var poolStatus: MongoPoolStatus { pool.status }
 
+    /// Which primary operations go to at this moment.
+    public var primary: MongoPrimaryStatus { pool.primary }
+
     /// Fails with `.closed` what waits and what comes, lets finish what runs, ends cursors, and returns when all threads
     /// of the pool have ended. May be called more than once.
     public func close() async {

@@ -112,6 +112,14 @@ public struct MongoTransactionOptions: Sendable {
     }
 }
 
+/// What a pool knows of the primary of its deployment.
+public struct MongoPrimaryStatus: Sendable, Hashable {
+    /// Rises when another member is found to be primary, or the same one elected anew, or none; before an operation goes there.
+    public var changes: Int64
+    /// How many members may be primary, as the present one says; 0 when there is none, or no replica set.
+    public var electable: Int
+}
+
 /// What the clients of a pool are doing.
 public struct MongoPoolStatus: Sendable, Equatable, CustomStringConvertible {
     public enum State: String, Sendable {

@@ -4,8 +4,8 @@ import Synchronization
 
 /// The only type that carries a C pointer from one isolation to another.
 ///
-/// Safe because it is made for a `mongoc_client_pool_t` alone, which libmongoc lets any thread use, and it is freed once
-/// after the last thread has ended. Clients, sessions and cursors stay on the thread that took them.
+/// Safe because it is made for a pool alone, which libmongoc lets any thread use; its connections end once after the last
+/// thread has ended, and it is freed when nobody holds the `ClientPool` any more. Clients, sessions and cursors stay on the thread that took them.
 struct PoolHandle: @unchecked Sendable {
     let pointer: OpaquePointer
 }
@@ -43,6 +43,14 @@ final class ClientPool: Sendable {
                 size: size, idle: state.count(.idle), busy: state.count(.busy), leased: state.count(.leased),
                 waiting: state.waiting)
         }
+    }
+
+    deinit { cmongo_pool_free(handle.pointer) }
+
+    var primary: MongoPrimaryStatus {
+        // In this order: of a change in between, the number at the least is an old one.
+        let changes = cmongo_pool_primary_changes(handle.pointer)
+        return MongoPrimaryStatus(changes: changes, electable: Int(cmongo_pool_electable(handle.pointer)))
     }
 
     /// Whether it takes work: what runs without an end must look.
@@ -256,7 +264,7 @@ final class ClientPool: Sendable {
     }
 
     private func end() {
-        cmongo_pool_free(handle.pointer)
+        cmongo_pool_end(handle.pointer)
         let continuations = shared.withLock { shared in
             shared.state.allEnded()
             shared.mailboxes.removeAll()
