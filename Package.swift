@@ -119,6 +119,13 @@ let package = Package(
             name: "brim-simulate",
             dependencies: ["BrimSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        // How a program of one's own has a master in it, with policies in Swift.
+        .executableTarget(
+            name: "embedded-master",
+            dependencies: [
+                "BrimMaster", "BrimModel", "BrimPlacement", "BrimWire", logging, lifecycle,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Examples/EmbeddedMaster", swiftSettings: strict),
         .testTarget(
             name: "MongoDriverTests", dependencies: ["MongoDriver", "CMongo", "BrimTestKit"], swiftSettings: strict),
         .testTarget(name: "BrimModelTests", dependencies: ["BrimModel"], swiftSettings: strict),
@@ -148,7 +155,7 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: [
                 "BrimTestKit", "BrimClient", "BrimMaster", "BrimMetadata", "BrimModel", "BrimSlave", "MongoDriver",
-                "brim",
+                "brim", "embedded-master",
                 httpClient,
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),

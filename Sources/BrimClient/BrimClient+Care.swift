@@ -21,6 +21,12 @@ extension BrimClient {
     /// when no server answers.
     public func drill() async throws -> DrillReport { try await ask(.POST, "/v1/drill", deadline: Self.treeDeadline) }
 
+    /// What something that might happen would do; nothing is changed. Throws `.invalid` for what cannot happen, `.notFound` for
+    /// servers and paths that are not there.
+    public func plan(_ request: PlanRequest) async throws -> PlanReply {
+        try await ask(.POST, "/v1/plan", body: request, deadline: Self.treeDeadline)
+    }
+
     public func settings() async throws -> SettingsReply { try await ask(.GET, "/v1/settings") }
 
     /// Changes settings of the swarm, given as text; nil sets the usual value. Throws `.invalid` for what is none.

@@ -154,6 +154,7 @@ extension BSONValue {
     static func blobs(_ ids: some Sequence<BlobID>) -> BSONValue { .array(ids.map { .blob($0) }) }
     static func server(_ name: ServerName) -> BSONValue { .string(name.rawValue) }
     static func servers(_ names: some Sequence<ServerName>) -> BSONValue { .strings(names.map(\.rawValue)) }
+    static func ids(_ ids: some Sequence<FileID>) -> BSONValue { .array(ids.map { .id($0) }) }
     /// A date, rounded down to the millisecond.
     static func date(_ time: Timestamp) -> BSONValue {
         let seconds = max(-9_000_000_000_000, min(9_000_000_000_000, time.seconds))

@@ -10,7 +10,8 @@ import BrimPlacement
 /// Every method that changes replicas, n or k takes the `ServerView` to count with, and sets k, readable and surplus
 /// from `replicas` in the same atomic update.
 public protocol MetadataStore: NamespaceStore, LeaseStore, ServerStore, LifecycleStore, ReplicaStore, TrashStore,
-    DeletionStore, EventStore, SettingsStore, ChangeStore, DrillStore, PolicyStore, Sendable
+    DeletionStore, EventStore, SettingsStore, ChangeStore, DrillStore, PolicyStore,
+    ForesightStore, Sendable
 {
     /// Creates collections, indexes, validators, views, the root directory and counters where missing, and returns the
     /// swarm's id, made at the first call. May be called by several masters at once. `passwordProof` is kept at the
@@ -504,11 +505,16 @@ public struct SurplusHistogram: Sendable, Hashable {
     }
     /// Readable files.
     public var levels: [Level]
+    /// Bytes of these files, each times its n.
+    public var wanted: Int64
     /// Files without a readable copy, and their bytes.
     public var unreachableFiles: Int64
     public var unreachableBytes: Int64
-    public init(levels: [Level] = [], unreachableFiles: Int64 = 0, unreachableBytes: Int64 = 0) {
+    public init(
+        levels: [Level] = [], wanted: Int64 = 0, unreachableFiles: Int64 = 0, unreachableBytes: Int64 = 0
+    ) {
         self.levels = levels
+        self.wanted = wanted
         self.unreachableFiles = unreachableFiles
         self.unreachableBytes = unreachableBytes
     }

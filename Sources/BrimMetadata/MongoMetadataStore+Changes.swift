@@ -29,6 +29,9 @@ extension MongoMetadataStore {
         }
     }
 
+    /// Events fetched at a time: MongoDB reads each of their documents before it answers.
+    private static let changeBatch = 250
+
     public func follow(
         after position: ChangePosition, quiet: Duration, _ take: @escaping @Sendable (ChangeStep) -> Bool
     ) async throws {
@@ -41,7 +44,8 @@ extension MongoMetadataStore {
             let logger = logger
             try await streamed.watch(
                 Self.changesOfTheNamespace,
-                WatchOptions(resumeAfter: start.document, looksUpDocuments: true, maxAwait: quiet)
+                WatchOptions(
+                    resumeAfter: start.document, looksUpDocuments: true, maxAwait: quiet, batchSize: Self.changeBatch)
             ) { step in
                 switch step {
                 case .quiet(let token):

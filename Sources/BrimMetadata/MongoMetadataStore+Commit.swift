@@ -139,7 +139,7 @@ private struct CommitTransaction {
         let ids = BSONValue.blobs(writes.map(\.blob))
         // Parents, what has the names, and what has or had the blobs: a few indexes, one command.
         var wanted: [BSONDocument] = [
-            ["_id": ["$in": .array(byParent.keys.sorted().map { .id($0) })], "state": "live"], ["blob": ["$in": ids]],
+            ["_id": ["$in": .ids(byParent.keys.sorted())], "state": "live"], ["blob": ["$in": ids]],
             ["former.blob": ["$in": ids]],
         ]
         for (parent, writes) in byParent {

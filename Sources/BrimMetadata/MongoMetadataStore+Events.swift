@@ -46,7 +46,7 @@ extension MongoMetadataStore {
 
     private func contents(of files: [FileID]) async throws -> [FileID: FileContent] {
         var contents: [FileID: FileContent] = [:]
-        let filter: BSONDocument = ["_id": ["$in": .array(files.map { .id($0) })], "type": "file"]
+        let filter: BSONDocument = ["_id": ["$in": .ids(files)], "type": "file"]
         for document in try await all(filter, in: collections.files, FindOptions()) {
             contents[FileID(try document.int64("_id"))] = try Documents.content(document)
         }

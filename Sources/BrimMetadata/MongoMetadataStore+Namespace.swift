@@ -198,7 +198,7 @@ extension MongoMetadataStore {
     public func summarize(_ directories: [FileID]) async throws -> DirectorySummary {
         guard !directories.isEmpty else { return DirectorySummary() }
         return try await translatingErrors("summing up directories") {
-            let children: BSONDocument = ["state": "live", "parent": ["$in": .array(directories.map { .id($0) })]]
+            let children: BSONDocument = ["state": "live", "parent": ["$in": .ids(directories)]]
             let sums = try await aggregate([
                 ["$match": .document(children.merging(["type": "file"]))],
                 [

@@ -95,7 +95,7 @@ extension MongoMetadataStore {
         do {
             try await streamed.watch(
                 Self.changesOfTheNamespace,
-                WatchOptions(startAt: last.time, maxAwait: .milliseconds(20))
+                WatchOptions(startAt: last.time, maxAwait: .milliseconds(20), batchSize: 10)
             ) { step in
                 switch step {
                 case .event(let event):

@@ -6,7 +6,7 @@ extension MongoMetadataStore {
     public func entries(_ ids: [FileID]) async throws -> [FileID: Entry] {
         guard !ids.isEmpty else { return [:] }
         return try await translatingErrors("reading \(ids.count) entries") {
-            let filter: BSONDocument = ["_id": ["$in": .array(ids.map { .id($0) })], "state": "live"]
+            let filter: BSONDocument = ["_id": ["$in": .ids(ids)], "state": "live"]
             let found = try await all(filter, in: collections.files, FindOptions()).map(Documents.entry)
             return Dictionary(uniqueKeysWithValues: found.map { ($0.id, $0) })
         }

@@ -70,6 +70,7 @@ extension MongoMetadataStore {
                     surplus: try key.int("surplus"), files: try row.int64("files"), bytes: try row.int64("bytes"))
                 if try key.bool("readable") {
                     histogram.levels.append(level)
+                    histogram.wanted += try row.int64("wanted")
                 } else {
                     histogram.unreachableFiles += level.files
                     histogram.unreachableBytes += level.bytes

@@ -163,7 +163,7 @@ extension MongoMetadataStore {
     /// Files with former versions.
     static func waiting(_ files: [FileID]?) -> BSONDocument {
         let has: BSONDocument = ["former.blob": ["$exists": true]]
-        return files.map { has.merging(["_id": ["$in": .array($0.map { .id($0) })]]) } ?? has
+        return files.map { has.merging(["_id": ["$in": .ids($0)]]) } ?? has
     }
 
     public func purge(_ scope: PurgeScope, before: Timestamp?, limit: Int) async throws -> Purged {
@@ -195,7 +195,7 @@ extension MongoMetadataStore {
             return removed(scope, after: nil).merging(["discarded.at": .document(age)])
         case .versions(let files):
             return [
-                "of": ["$in": .array(files.map { .id($0) })], "state": "old", "discarded.at": .document(age),
+                "of": ["$in": .ids(files)], "state": "old", "discarded.at": .document(age),
             ]
         }
     }

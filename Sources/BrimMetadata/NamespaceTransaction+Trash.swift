@@ -46,7 +46,7 @@ extension NamespaceTransaction {
     /// tombstones for all their blobs. Throws `.conflict` unless each is there.
     func bury(_ ids: [FileID]) throws -> Purged {
         guard !ids.isEmpty else { return Purged() }
-        let wanted: BSONValue = ["$in": .array(ids.map { .id($0) })]
+        let wanted: BSONValue = ["$in": .ids(ids)]
         let fields: BSONDocument = ["blob": 1, "size": 1, "replicas": 1, "former": 1, "of": 1]
         let found = try files.find(["_id": wanted, "type": "file"], FindOptions(projection: fields))
         guard found.count == ids.count else { throw Self.vanished }

@@ -56,7 +56,7 @@ struct NamespaceTransaction {
         times.append(time: now, as: "modified")
         times.append(time: now, as: "changed")
         let filter: BSONDocument = [
-            "_id": ["$in": .array(directories.sorted().map { .id($0) })], "state": "live", "type": "directory",
+            "_id": ["$in": .ids(directories.sorted())], "state": "live", "type": "directory",
         ]
         let result = try files.updateMany(filter, ["$inc": ["changes": 1], "$set": .document(times)])
         guard result.matched == directories.count else {

@@ -8,13 +8,20 @@ enum Pipelines {
 
     /// The last stages of every update of `replicas`, `n` or the sets of servers: k, readable and surplus follow.
     static func counting(_ view: ServerView) -> [BSONDocument] {
-        func holders(_ servers: Set<ServerName>) -> BSONValue {
-            ["$size": ["$setIntersection": ["$replicas", .literal(.servers(servers.sorted()))]]]
-        }
-        return [
-            ["$set": ["k": holders(view.counted), "readable": ["$gt": [holders(view.readable), 0]]]],
+        [
+            [
+                "$set": [
+                    "k": ["$size": holders(view.counted)],
+                    "readable": ["$gt": [["$size": holders(view.readable)], 0]],
+                ]
+            ],
             ["$set": ["surplus": ["$subtract": ["$k", "$n"]]]],
         ]
+    }
+
+    /// Those of a file's holders that are among these servers.
+    static func holders(_ servers: Set<ServerName>) -> BSONValue {
+        ["$setIntersection": ["$replicas", .literal(.servers(servers.sorted()))]]
     }
 
     static func adding(_ server: ServerName, view: ServerView) -> MongoUpdate {
@@ -112,6 +119,7 @@ enum Pipelines {
             "$group": [
                 "_id": ["readable": "$readable", "surplus": "$surplus"], "files": ["$sum": 1],
                 "bytes": ["$sum": "$size"],
+                "wanted": ["$sum": ["$multiply": ["$size", ["$subtract": ["$k", "$surplus"]]]]],
             ]
         ],
         ["$sort": ["_id": 1]],

@@ -74,5 +74,5 @@ extension InMemoryMetadataStore {
 
 extension Timestamp {
     /// As MongoDB's dates keep it.
-    fileprivate var wholeMilliseconds: Timestamp { Timestamp(milliseconds: milliseconds) }
+    var wholeMilliseconds: Timestamp { Timestamp(milliseconds: milliseconds) }
 }

@@ -57,6 +57,7 @@ extension InMemoryMetadataStore {
                 level.files += 1
                 level.bytes += content.size
                 levels[content.surplus] = level
+                histogram.wanted += content.size * Int64(content.n)
             } else {
                 histogram.unreachableFiles += 1
                 histogram.unreachableBytes += content.size

@@ -1,5 +1,6 @@
 import BrimMetadata
 import BrimModel
+import BrimPlacement
 
 /// A `MetadataStore` in memory, for tests and simulation: plain dictionaries, each method obviously right.
 ///
@@ -58,6 +59,7 @@ public actor InMemoryMetadataStore: MetadataStore {
     var lastDrill: DrillReport?
     var storedRules = StoredRules()
     var lastPass: PolicyPass?
+    var growthSamples: [Growth.Sample] = []
     var readsDue: [FileID: Timestamp] = [:]
     var faults: [FaultyCall: (fault: Fault, times: Int)] = [:]
     var changeLog = ChangeLog()

@@ -110,7 +110,7 @@ extension MetadataConformance {
                 try await f.store.histogram(),
                 SurplusHistogram(
                     levels: [.init(surplus: -2, files: 2, bytes: 3), .init(surplus: 1, files: 1, bytes: 3)],
-                    unreachableFiles: 1, unreachableBytes: 4))
+                    wanted: 3 * 3 + 3, unreachableFiles: 1, unreachableBytes: 4))
         },
     ]
 }

@@ -23,7 +23,7 @@ public struct MetadataConformance: Sendable, CustomStringConvertible {
     /// All checks.
     public static let all =
         namespace + renames + commits + requests + leases + servers + lifecycle + replicas + decisions + trash
-        + deletions + events + settings + changes + drills + policies
+        + deletions + events + settings + changes + drills + policies + foresight
 }
 
 /// Where a store differs from what it must do.

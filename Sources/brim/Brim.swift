@@ -37,7 +37,7 @@ struct Brim: AsyncParsableCommand {
                 subcommands: [
                     StatusCommand.self, ServersCommand.self, ServerCommand.self, DfCommand.self, TokenCommand.self,
                     VerifyCommand.self, WhyCommand.self, WorkersCommand.self, SettingsCommand.self, BackupCommand.self,
-                    RecoverCommand.self, DrillCommand.self, PolicyCommand.self,
+                    RecoverCommand.self, DrillCommand.self, PolicyCommand.self, PlanCommand.self,
                 ]),
             CommandGroup(
                 name: "Daemons",

@@ -26,7 +26,7 @@ import Testing
             breaker: EvictionGuard(store: fixture.store, settings: SwarmSettings(), logger: logger), logger: logger)
         dispatcher = CopyDispatcher(
             store: fixture.store, views: fixture.views, roster: fixture.roster, ledger: ledger, desk: desk,
-            giveUp: giveUp, bell: fixture.changed, logger: logger)
+            giveUp: giveUp, bell: fixture.changed, rate: CopyRate(), logger: logger)
     }
 
     /// Has bravo pull a file; the completion that it will send.

@@ -50,6 +50,10 @@ import Testing
             var lost: Set<String> = []
         }
         let state = Mutex(State())
+        /// By position what is waited for before anything is read from there on.
+        let slow: [String: Latch<Void>]
+
+        init(slow: [String: Latch<Void>] = [:]) { self.slow = slow }
 
         func changePosition() async throws -> ChangePosition {
             ChangePosition(rawValue: state.withLock { $0.position })
@@ -59,6 +63,7 @@ import Testing
             after position: ChangePosition, quiet: Duration, _ take: @escaping @Sendable (ChangeStep) -> Bool
         ) async throws {
             if state.withLock({ $0.lost.contains(position.rawValue) }) { throw PositionLost() }
+            try await slow[position.rawValue]?.get()
             var place = position
             while true {
                 place = max(place, try await changePosition())
@@ -119,6 +124,47 @@ import Testing
         }
         #expect(!ear.kinds.contains(.gone))
         #expect(ear.events.last?.id == "8")
+    }
+
+    /// Who has been away for long is told that there is somebody, however long the database needs to find its place.
+    @Test(.timeLimit(.minutes(1))) func aListenerDoesNotWaitInSilence() async throws {
+        let isFound = Latch<Void>()
+        let ear = try await listen(after: "3", Database(slow: ["3": isFound])) { ear, _ in
+            while try ear.alive.count < 3 { try await Task.sleep(for: .milliseconds(1)) }
+            #expect(try ear.alive.allSatisfy { $0.age == nil }, "it is not told how old what it knows is")
+            isFound.set(.success(()))
+            while try ear.alive.last?.age == nil { try await Task.sleep(for: .milliseconds(1)) }
+        }
+        #expect(ear.events.last?.id == "5")
+    }
+
+    /// One that leaves meanwhile holds up nobody else.
+    @Test(.timeLimit(.minutes(1))) func whoLeavesIsNotReadFor() async throws {
+        let never = Latch<Void>()
+        let cut = Latch<Void>()
+        let ear = Ear(hold: { if cut.isSet { throw BrimError(.unavailable, "cut off") } })
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let feed = ChangeFeed(store: Database(slow: ["3": never]), logger: logger) { .empty }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await feed.run() }
+            while feed.head == nil { await feed.wait() }
+            for _ in 0..<ChangeFeed.latecomers * 2 {
+                let listener = FeedListener(
+                    feed: feed, after: ChangePosition(rawValue: "3"), limit: nil, expires: .now + .seconds(3600))
+                async let heard: Void = Self.hear(listener, ear)
+                while ear.events.isEmpty { await feed.wait() }
+                cut.set(.success(()))
+                do {
+                    try await heard
+                    Issue.record("a connection that was cut off is spoken to")
+                } catch {
+                    #expect((error as? BrimError)?.message == "cut off")
+                }
+            }
+            // A place among those who are read for is free again.
+            while (try? await feed.older(after: ChangePosition(rawValue: "4"))) == nil { await feed.wait() }
+            group.cancelAll()
+        }
     }
 
     /// A connection whose peer reads nothing holds up nobody, and nothing is kept for it but its place.

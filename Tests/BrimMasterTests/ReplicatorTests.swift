@@ -38,7 +38,7 @@ import Testing
             breaker: breaker, logger: logger)
         let dispatcher = CopyDispatcher(
             store: fixture.store, views: fixture.views, roster: fixture.roster, ledger: ledger, desk: desk,
-            giveUp: giveUp, bell: fixture.changed, clock: clock, logger: logger)
+            giveUp: giveUp, bell: fixture.changed, rate: CopyRate(), clock: clock, logger: logger)
         return (giveUp, dispatcher, breaker)
     }
 

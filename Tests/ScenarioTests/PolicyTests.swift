@@ -236,6 +236,35 @@ extension ScenarioTests {
             }
         }
 
+        /// `Examples/EmbeddedMaster` takes over from a master of the usual kind.
+        @Test func aMasterInAProgramOfOnesOwn() async throws {
+            try await Self.run { swarm in
+                let database = try await swarm.withDatabase { $0.name }
+                let address = "127.0.0.1:\(try Swarm.unusedPort())"
+                try swarm.launch(
+                    "embedded",
+                    [
+                        "--mongodb", try await PrivateMongod.shared().uri, "--database", database, "--listen", address,
+                    ], program: "embedded-master", environment: ["BRIM_PASSWORD": swarm.password])
+                let embedded = ["BRIM_MASTER": "http://\(address)"]
+                try await swarm.waitFor("it answers") {
+                    try await swarm.cli(["ls", "/"], environment: embedded).status == 0
+                }
+                try await swarm.stop(Swarm.master)
+                for (name, bytes, expected) in [
+                    ("tiny", 100, "5 cheap"), ("small", 100_000, "4 cheap"), ("large", 2_000_000, "3 default"),
+                ] {
+                    let file = try swarm.scratchFile(Data.random(count: bytes, seed: 1), named: name)
+                    try await swarm.waitFor("\(name) is written") {
+                        try await swarm.cli(["put", file.path, "/\(name)"], environment: embedded).status == 0
+                    }
+                    let stat = try await swarm.cli(["stat", "--json", "/\(name)"], environment: embedded)
+                        .json(FileStat.self)
+                    #expect("\(stat.n ?? 0) \(stat.policy ?? "none")" == expected)
+                }
+            }
+        }
+
         /// Nobody does anything but read: n rises, and copies with it. That it falls again when nobody reads any more, and does
         /// not go up and down meanwhile, takes weeks: see `PolicyWorkerTests`.
         @Test func readsRaiseN() async throws {

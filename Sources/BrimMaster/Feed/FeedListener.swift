@@ -84,13 +84,13 @@ struct FeedListener: Sendable {
             return .waits(end)
         case .older:
             if saysAlive { try await sayAlive(speech, to: &writer) }
-            return try await tellOlder(position, &writer)
+            return try await tellOlder(position, &speech, &writer)
         case .ahead:
             if saysAlive { try await sayAlive(speech, to: &writer) }
             guard let since = speech.ahead else {
                 speech.ahead = .now
                 // Of another database it is no position at all.
-                return try await tellOlder(position, &writer)
+                return try await tellOlder(position, &speech, &writer)
             }
             let isWell = age.map { $0 < ChangeFeed.pace * 5 } ?? false
             return isWell && .now - since >= patience ? .lost : .waits(position)
@@ -98,10 +98,10 @@ struct FeedListener: Sendable {
     }
 
     private func tellOlder(
-        _ position: ChangePosition, _ writer: inout any ResponseBodyWriter
+        _ position: ChangePosition, _ speech: inout Speech, _ writer: inout any ResponseBodyWriter
     ) async throws -> Outcome {
         do {
-            guard let (json, end) = try await feed.older(after: position) else { return .waits(position) }
+            guard let (json, end) = try await older(after: position, &speech, &writer) else { return .waits(position) }
             if !json.isEmpty {
                 try await write(.changes, json: "[\(json.joined(separator: ","))]", at: end, to: &writer)
             }
@@ -110,6 +110,42 @@ struct FeedListener: Sendable {
             return .lost
         } catch let error as BrimError where error.code == .unavailable || error.code == .timeout {
             return .waits(position)
+        }
+    }
+
+    /// Reads what follows from the database, which may take it long; the listener is told meanwhile that it is not forgotten,
+    /// and when it has left the reading ends.
+    private func older(
+        after position: ChangePosition, _ speech: inout Speech, _ writer: inout any ResponseBodyWriter
+    ) async throws -> (json: [String], position: ChangePosition)? {
+        let found = Latch<(json: [String], position: ChangePosition)?>()
+        let reading = Task { [feed] in
+            do {
+                found.set(.success(try await feed.older(after: position)))
+            } catch {
+                found.set(.failure(error))
+            }
+        }
+        defer { reading.cancel() }
+        while try await !Self.isSet(found, within: ChangeFeed.pace) {
+            try await sayAlive(speech, to: &writer)
+            speech.spoke = .now
+        }
+        return try await found.get()
+    }
+
+    private static func isSet<Value>(_ latch: Latch<Value>, within limit: Duration) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                do { _ = try await latch.get() } catch is CancellationError { throw CancellationError() } catch {}
+                return true
+            }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? true
         }
     }
 

@@ -45,6 +45,7 @@ struct Leadership: Sendable {
     let room: RoomKeeper
     let status: StatusService
     let why: WhyService
+    let plan: PlanService
     let drill: RebuildDrill?
     let reads: ReadLedger
     /// To be run after `begin`.
@@ -71,9 +72,10 @@ struct Leadership: Sendable {
         let giveUp = GiveUp(
             store: store, views: views, desk: desk, ledger: ledger, roster: roster, breaker: breaker, clock: clock,
             logger: logger)
+        let rate = CopyRate()
         let dispatcher = CopyDispatcher(
             store: store, views: views, roster: roster, ledger: ledger, desk: desk, giveUp: giveUp, bell: changed,
-            clock: clock, logger: logger)
+            rate: rate, clock: clock, logger: logger)
         let replicator = Replicator(
             store: store, ledger: ledger, dispatcher: dispatcher, giveUp: giveUp, settings: settings,
             breaker: breaker, bell: changed, clock: clock, logger: logger)
@@ -115,6 +117,8 @@ struct Leadership: Sendable {
             progress: { await replicator.progress })
         why = WhyService(
             store: store, views: views, namespace: parts.namespace, roster: roster, ledger: ledger, breaker: breaker)
+        plan = PlanService(
+            store: store, views: views, roster: roster, namespace: parts.namespace, settings: settings, rate: rate)
         let drill = parts.drills.map {
             RebuildDrill(store: store, slaves: $0, roster: roster, settings: settings, clock: clock, logger: logger)
         }
@@ -124,6 +128,7 @@ struct Leadership: Sendable {
             DeletionWorker(
                 store: store, roster: roster, desk: desk, bell: removed, freed: changed, clock: clock, logger: logger),
             versions, EventTrimmer(store: store, clock: clock, logger: logger),
+            GrowthRecorder(store: store, clock: clock, logger: logger),
         ]
         reads = ReadLedger(store: store, clock: clock, logger: logger)
         let policies = PolicyWorker(

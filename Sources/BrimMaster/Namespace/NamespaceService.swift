@@ -74,19 +74,26 @@ struct NamespaceService: Sendable {
         var total = UsageReply(
             path: path.description, files: 0, directories: 1, bytes: 0, storedBytes: 0, spareBytes: 0,
             trashBytes: try await trashBytes(path))
-        var pending = [entry.id]
-        while !pending.isEmpty {
-            let batch = Array(pending.suffix(Self.directoryBatch))
-            pending.removeLast(batch.count)
-            let sum = try await store.summarize(batch)
+        try await summarizeTree(entry.id) { sum in
             total.files += sum.files
             total.bytes += sum.bytes
             total.storedBytes += sum.storedBytes
             total.spareBytes += sum.spareBytes
             total.directories += Int64(sum.subdirectories.count)
-            pending += sum.subdirectories
         }
         return total
+    }
+
+    /// Sums up a directory and all below it, some of them at a time.
+    func summarizeTree(_ top: FileID, _ each: (DirectorySummary) throws -> Void) async throws {
+        var pending = [top]
+        while !pending.isEmpty {
+            let batch = Array(pending.suffix(Self.directoryBatch))
+            pending.removeLast(batch.count)
+            let sum = try await store.summarize(batch)
+            try each(sum)
+            pending += sum.subdirectories
+        }
     }
 
     // MARK: - Changing

@@ -24,16 +24,18 @@ struct CopyDispatcher: Sendable {
     private let logger: Logger
     private let clock: any BrimClock
     private let failures: Failures
+    private let rate: CopyRate
 
     init(
         store: any MetadataStore, views: any Views, roster: Roster, ledger: Ledger, desk: OrderDesk, giveUp: GiveUp,
-        bell: Bell, clock: any BrimClock = SystemClock(), logger: Logger
+        bell: Bell, rate: CopyRate, clock: any BrimClock = SystemClock(), logger: Logger
     ) {
         self.store = store
         self.views = views
         self.roster = roster
         self.ledger = ledger
         self.desk = desk
+        self.rate = rate
         self.giveUp = giveUp
         self.bell = bell
         self.logger = logger
@@ -46,6 +48,7 @@ struct CopyDispatcher: Sendable {
 
     /// Sends jobs to their targets, all targets at once; returns when every target has answered.
     func dispatch(_ jobs: [Job]) async {
+        if !jobs.isEmpty { rate.began(at: clock.now) }
         await withTaskGroup(of: Void.self) { group in
             for (target, jobs) in Dictionary(grouping: jobs, by: \.plan.target) {
                 group.addTask {
@@ -83,6 +86,9 @@ struct CopyDispatcher: Sendable {
                 if let plan { ledger.decide { $0.completed(plan) } }
             }
         }
+        rate.arrived(
+            zip(request.items, plans).reduce(0) { $1.0.error == nil ? $0 + ($1.1?.file.size ?? 0) : $0 },
+            othersUnderWay: ledger.decide { $0.copiesUnderWay > 0 }, at: clock.now)
         let orders = Dictionary(zip(request.items, plans).map { ($0.sequence, $1) }) { first, _ in first }
         await store.note(
             arrivals.entered.map { item in

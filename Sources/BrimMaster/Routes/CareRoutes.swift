@@ -21,6 +21,13 @@ struct CareRoutes: Sendable {
             try context.requireRead(path)
             return try await gate.serve(request, context) { try jsonResponse(try await $1.why.why(path)) }
         }
+        router.post("/v1/plan") { request, context in
+            try context.requireRead(.root)
+            return try await gate.serve(request, context) { request, leadership in
+                let event = try await request.decodeJSON(PlanRequest.self)
+                return try jsonResponse(try await leadership.plan.plan(event))
+            }
+        }
         router.get("/v1/workers") { request, context in
             try context.requireRead(.root)
             return try await gate.serve(request, context) { try jsonResponse(await workers.workers($1)) }

@@ -165,15 +165,20 @@ actor Roster {
 
     /// Tells the planner what is known of the servers, by the settings as they are now.
     func share() {
+        let snapshots = snapshots
+        ledger.decide { $0.update(servers: snapshots) }
+    }
+
+    /// All servers as the planner sees them.
+    var snapshots: [ServerSnapshot] {
         let headroom = settings.headroom
-        let snapshots = members.values.map { member in
+        return members.values.map { member in
             let record = member.record
             return ServerSnapshot(
                 name: record.name, zone: record.zone, receives: member.isReceiving,
                 reconciled: member.isReconciled, readable: record.state != .down, counted: record.isCounted,
                 quota: record.quota, brim: headroom.brim(ofQuota: record.quota), usage: record.usage, load: record.load)
         }
-        ledger.decide { $0.update(servers: snapshots) }
     }
 
     /// Of one start of a slave the greater count is newer; another start is always taken as newer.

@@ -4,7 +4,8 @@ import BrimPlacement
 import BrimWire
 
 /// Answers `brim status`. Sums per surplus and per server are counted when asked for, but at most one count runs at a time
-/// and a slow one is not repeated for twenty times as long as it took; its age is told.
+/// and a slow one is not repeated for twenty times as long as it took; its age is told. In a large swarm only who asks first waits for
+/// one: others are told the last sums, while the next ones are counted.
 actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
@@ -20,12 +21,24 @@ actor StatusService {
     private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
     private let clock: any BrimClock
     private let gate = AsyncGate()
+    private var isRenewing = false
 
     private struct Sums: Sendable {
         var histogram: SurplusHistogram
         var trash: TrashTotals
-        var reclaimable: [ServerName: Reclaimable]
+        var reclaimable: [ServerName: Reclaimable] = [:]
+        var maxSurplus: [ServerName: Int] = [:]
+        var budget = FailureBudget(one: nil, two: nil)
+        var growth: Growth?
+
+        var files: Int64 { histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files } }
     }
+
+    /// A count that takes longer is not made each time that somebody asks, and with so many files nobody waits for it.
+    private static let slow = Duration.milliseconds(50)
+    private static let many: Int64 = 100_000
+    /// Files with little surplus that are looked at to say which losses are the worst.
+    private static let fragile = 100_000
 
     init(
         store: any MetadataStore, roster: Roster, drains: DrainProgress, settings: LiveSettings,
@@ -56,22 +69,23 @@ actor StatusService {
         let drill = try await store.drill()
         let doubts = DrillWarning.text(drill, every: settings.drillEvery, since: since, now: clock.timestamp)
         return StatusReply(
-            files: histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files },
+            files: sums.files,
             bytes: histogram.levels.reduce(histogram.unreachableBytes) { $0 + $1.bytes },
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
             unreachable: histogram.unreachableFiles,
             trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: masters.leader,
             masters: masters.all, copying: now.copying, atRest: now.atRest, ageSeconds: age,
-            servers: try await servers(sums), warnings: await warnings() + [doubts].compactMap(\.self), drill: drill)
+            servers: await servers(sums), warnings: await warnings() + [doubts].compactMap(\.self), drill: drill,
+            failureBudget: .init(sums.budget), growth: sums.growth.map { .init($0) })
     }
 
-    func servers() async throws -> [ServerStatus] { try await servers(try await sums().0) }
+    func servers() async throws -> [ServerStatus] { await servers(try await sums().0) }
 
-    private func servers(_ sums: Sums) async throws -> [ServerStatus] {
+    private func servers(_ sums: Sums) async -> [ServerStatus] {
         var all: [ServerStatus] = []
         let heldBack = await heldBack()
-        for record in await roster.records { all.append(try await status(of: record, sums, heldBack)) }
+        for record in await roster.records { all.append(await status(of: record, sums, heldBack)) }
         return all
     }
 
@@ -79,21 +93,21 @@ actor StatusService {
         guard let record = await roster.record(name) else {
             throw BrimError(.notFound, "there is no server named \(name)", advice: "brim servers lists them")
         }
-        return try await status(of: record, try await sums().0, await heldBack())
+        return await status(of: record, try await sums().0, await heldBack())
     }
 
     private func status(
         of record: ServerRecord, _ sums: Sums, _ heldBack: Set<ServerName>
-    ) async throws -> ServerStatus {
+    ) async -> ServerStatus {
         // The sums may be older than what the server said.
-        let (used, sums) = (record.usage.used, sums.reclaimable[record.name] ?? Reclaimable())
-        let trash = min(used, sums.trash)
-        let spare = min(used - trash, sums.spare)
+        let (used, reclaimable) = (record.usage.used, sums.reclaimable[record.name] ?? Reclaimable())
+        let trash = min(used, reclaimable.trash)
+        let spare = min(used - trash, reclaimable.spare)
         return ServerStatus(
             name: record.name, address: record.address, state: record.shownState, zone: record.zone,
             quota: record.quota, used: used, essential: used - spare - trash, spare: spare, trash: trash,
             free: record.free, files: record.usage.files,
-            maxSurplus: try await store.maxSurplus(on: record.name),
+            maxSurplus: sums.maxSurplus[record.name],
             load: record.load, heartbeat: record.heartbeat, version: record.version,
             fault: await roster.fault(record.name)?.reason, drain: await drains.status(of: record),
             heldBack: heldBack.contains(record.name))
@@ -108,16 +122,59 @@ actor StatusService {
         let now = clock.now
         if let cached {
             let age = now - cached.at
-            if cached.at >= asked || (cached.cost > .milliseconds(50) && age < cached.cost * 20) {
+            let isOld = cached.cost <= Self.slow || age >= cached.cost * 20
+            if cached.at >= asked || !isOld { return (cached.sums, age.inSeconds) }
+            if cached.cost > Self.slow, cached.sums.files >= Self.many {
+                renew()
                 return (cached.sums, age.inSeconds)
             }
         }
-        var sums = Sums(
-            histogram: try await store.histogram(), trash: try await store.trashTotals(nil), reclaimable: [:])
-        for record in await roster.records {
-            sums.reclaimable[record.name] = try await store.reclaimable(on: record.name)
+        return (try await countAnew(), 0)
+    }
+
+    private func renew() {
+        guard !isRenewing else { return }
+        isRenewing = true
+        Task {
+            // When it fails the next one who asks has it tried again.
+            _ = try? await countAnew()
+            isRenewing = false
         }
-        cached = (sums, now, clock.now - now)
-        return (sums, 0)
+    }
+
+    private func countAnew() async throws -> Sums {
+        let began = clock.now
+        var sums = Sums(histogram: try await store.histogram(), trash: try await store.trashTotals(nil))
+        let records = await roster.records
+        for record in records {
+            sums.reclaimable[record.name] = try await store.reclaimable(on: record.name)
+            sums.maxSurplus[record.name] = try await store.maxSurplus(on: record.name)
+        }
+        let view = try await store.view()
+        sums.budget = FailureBudget(
+            servers: view.readable.sorted(), groups: try await store.fragileFiles(view: view, limit: Self.fragile))
+        let present = Growth.Sample(sums.histogram, at: clock.timestamp)
+        sums.growth = Growth(
+            samples: try await store.growth() + [present],
+            capacity: records.filter(\.isCounted).reduce(0) { $0 + settings.headroom.brim(ofQuota: $1.quota) })
+        cached = (sums, began, clock.now - began)
+        return sums
+    }
+}
+
+extension StatusReply.FailureBudget {
+    fileprivate init(_ budget: FailureBudget) {
+        func told(_ loss: FailureBudget.Loss) -> Loss {
+            Loss(
+                servers: loss.servers, minSurplus: loss.minSurplus, filesLost: loss.filesLost, bytesLost: loss.bytesLost
+            )
+        }
+        self.init(one: budget.one.map(told), two: budget.two.map(told))
+    }
+}
+
+extension StatusReply.Growth {
+    fileprivate init(_ growth: Growth) {
+        self.init(bytesPerDay: growth.bytesPerDay, since: growth.since, exhausted: growth.exhausted)
     }
 }

@@ -265,6 +265,22 @@ extension SimulatedStore {
 
     func histogram() async throws -> SurplusHistogram { try await call("histogram") { $0.histogram() } }
 
+    func fragileFiles(view: ServerView, limit: Int) async throws -> [FailureBudget.Group] {
+        try await call("fragileFiles") { $0.fragileFiles(view: view, limit: limit) }
+    }
+
+    func foresee(_ event: ForeseenEvent, view: ServerView) async throws -> [ForeseenChange] {
+        try await call("foresee") { $0.foresee(event, view: view) }
+    }
+
+    func sampleFiles(_ count: Int?) async throws -> [SampledFile] {
+        try await call("sampleFiles") { $0.sampleFiles(count) }
+    }
+
+    func noteGrowth(_ sample: Growth.Sample) async throws { try await call("noteGrowth") { $0.noteGrowth(sample) } }
+
+    func growth() async throws -> [Growth.Sample] { try await call("growth") { $0.growth() } }
+
     func addReplicas(_ changes: [ReplicaChange], view: ServerView) async throws -> [Bool] {
         try await call("addReplicas") { $0.addReplicas(changes, view: view) }
     }

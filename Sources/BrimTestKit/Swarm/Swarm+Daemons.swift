@@ -136,12 +136,15 @@ extension Swarm {
     }
 
     /// Starts any daemon under a name of the test's own, without waiting for it.
+    ///
+    /// - Parameter program: one that was built beside `brim`, which is nil.
     @discardableResult
     public func launch(
-        _ name: String, _ arguments: [String], environment changes: [String: String?] = [:]
+        _ name: String, _ arguments: [String], program: String? = nil, environment changes: [String: String?] = [:]
     ) throws -> BrimProcess {
         let log = log(of: name)
-        let command = host(of: name).command(run.brim, arguments)
+        let executable = program.map { run.brim.deletingLastPathComponent().appending(path: $0) } ?? run.brim
+        let command = host(of: name).command(executable, arguments)
         let process = try BrimProcess(
             command.executable, command.arguments, environment: try environment(of: name, changes),
             directory: scratch, stdout: log, stderr: log)

@@ -48,10 +48,15 @@ public struct StatusReply: Sendable, Codable {
     public var warnings: [String]
     /// The last rebuild drill; left out before the first. Optional, as it joined later.
     public var drill: DrillReport?
+    /// What losses would do. Optional, as it joined later, as is `growth`.
+    public var failureBudget: FailureBudget?
+    /// Left out while it was not observed for a day.
+    public var growth: Growth?
     public init(
         files: Int64, bytes: Int64, minSurplus: Int?, maxSurplus: Int?, surplus: [Level], unreachable: Int64,
         trash: Trash? = nil, leader: String?, masters: [MasterStatus]? = nil, copying: Int, atRest: Bool,
-        ageSeconds: Double, servers: [ServerStatus], warnings: [String] = [], drill: DrillReport? = nil
+        ageSeconds: Double, servers: [ServerStatus], warnings: [String] = [], drill: DrillReport? = nil,
+        failureBudget: FailureBudget? = nil, growth: Growth? = nil
     ) {
         self.files = files
         self.bytes = bytes
@@ -68,6 +73,49 @@ public struct StatusReply: Sendable, Codable {
         self.servers = servers
         self.warnings = warnings
         self.drill = drill
+        self.failureBudget = failureBudget
+        self.growth = growth
+    }
+}
+
+extension StatusReply {
+    /// What the loss of one server, and of two, would do at once; of all that are as many the worst.
+    public struct FailureBudget: Sendable, Codable, Hashable {
+        public struct Loss: Sendable, Codable, Hashable {
+            public var servers: [ServerName]
+            /// min(k − n) of the files that could still be read; null when there would be none.
+            @Nullable public var minSurplus: Int?
+            /// Files of which no copy would be left that can be read, and their bytes.
+            public var filesLost: Int64
+            public var bytesLost: Int64
+            public init(servers: [ServerName], minSurplus: Int?, filesLost: Int64, bytesLost: Int64) {
+                self.servers = servers
+                _minSurplus = Nullable(wrappedValue: minSurplus)
+                self.filesLost = filesLost
+                self.bytesLost = bytesLost
+            }
+        }
+        /// Null where there are fewer servers.
+        @Nullable public var one: Loss?
+        @Nullable public var two: Loss?
+        public init(one: Loss?, two: Loss?) {
+            _one = Nullable(wrappedValue: one)
+            _two = Nullable(wrappedValue: two)
+        }
+    }
+
+    /// How what is stored has grown lately.
+    public struct Growth: Sendable, Codable, Hashable {
+        /// Of all files with one copy more than wanted; may be negative.
+        public var bytesPerDay: Double
+        public var since: Timestamp
+        /// When there will be no room for that any more; null when there always will be at this rate.
+        @Nullable public var exhausted: Timestamp?
+        public init(bytesPerDay: Double, since: Timestamp, exhausted: Timestamp?) {
+            self.bytesPerDay = bytesPerDay
+            self.since = since
+            _exhausted = Nullable(wrappedValue: exhausted)
+        }
     }
 }
 

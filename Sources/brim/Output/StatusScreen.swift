@@ -43,12 +43,33 @@ struct StatusScreen {
         table.add([
             "copying", status.atRest && status.copying == 0 ? "nothing: at rest" : "\(status.copying) under way",
         ])
+        if let budget = status.failureBudget {
+            for (name, loss) in [("losing any one", budget.one), ("losing any two", budget.two)] {
+                if let loss { table.add([name, Self.text(loss)]) }
+            }
+        }
+        if let growth = status.growth { table.add(["growth", Self.text(growth)]) }
         if let drill = status.drill {
             let outcome = drill.differing == 0 ? "as on the servers" : counted(drill.differing, "difference")
             table.add(["rebuild drill", "\(counted(drill.entries, "entry", "entries")) of \(drill.when): \(outcome)"])
         }
         table.add(["leader", status.leader ?? "none: nobody decides on copies until one is elected"])
         return table.lines()
+    }
+
+    private static func text(_ loss: StatusReply.FailureBudget.Loss) -> String {
+        let names = loss.servers.map(\.rawValue).joined(separator: " and ")
+        let lost =
+            loss.filesLost == 0
+            ? "no file lost" : "\(counted(loss.filesLost, "file")) lost, \(ByteCount.format(loss.bytesLost))"
+        return "\(lost), surplus \(signed(loss.minSurplus)) or more left (\(names), the worst)"
+    }
+
+    private static func text(_ growth: StatusReply.Growth) -> String {
+        let rate = "\(growth.bytesPerDay < 0 ? "-" : "")\(ByteCount.format(Int64(abs(growth.bytesPerDay)))) a day"
+        guard let end = growth.exhausted else { return "\(rate): room for a spare copy of each file lasts" }
+        let day = end.description.prefix(10)
+        return "\(rate): room for a spare copy of each file lasts until \(day)"
     }
 
     private var range: String {

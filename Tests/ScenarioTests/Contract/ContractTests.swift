@@ -220,7 +220,7 @@ private struct Bench {
         }
         let changes =
             ["PUT", "POST", "DELETE", "PATCH"].contains(operation.method)
-            && !["planReads", "verify", "testPolicy"].contains(operation.id)
+            && !["planReads", "verify", "testPolicy", "plan"].contains(operation.id)
         guard changes || operation.isForNodes else { return }
         expectRefusal(try await send(token: try swarm.keys.sign(.user(write: false))), [403], "with leave to read")
     }
