@@ -145,6 +145,10 @@ private struct Bench {
             if operation.id == "testPolicy" {
                 sample = .object(["paths": .array([.string(place)]), "text": .string("rules: []")])
             }
+            if operation.id == "plan" {
+                let copies = JSON.object(["path": .string(place), "n": .number(2)])
+                sample = .object(["lose": .array([]), "add": .array([.number(1e9)]), "copies": copies])
+            }
             if operation.id == "planReads" { sample = .object(["paths": .array([.string(place)])]) }
             return sample
         }
