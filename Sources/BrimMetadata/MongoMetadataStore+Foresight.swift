@@ -8,22 +8,11 @@ extension MongoMetadataStore {
 
     public func fragileFiles(view: ServerView, limit: Int) async throws -> [FailureBudget.Group] {
         try await translatingErrors("counting what losses would do") {
-            let few = Pipelines.readableLive.merging(["k": ["$lte": 2]])
-            var groups = try await groups([["$match": .document(few)]], view)
-            let safe = (3..<max(4, min(view.counted.count + 1, Self.mostBranches))).map { k in
-                Pipelines.readableLive.merging(["k": .int(k)])
-            }
-            let poorest = try await aggregate([
-                ["$match": ["$or": .documents(safe)]], ["$sort": ["surplus": 1]], ["$limit": 1],
-                ["$project": ["_id": 0, "surplus": 1]],
-            ])
-            guard let least = try poorest.first?.int("surplus") else { return groups }
-            let poor = safe.map { $0.merging(["surplus": ["$lte": .int(least + 1)]]) }
-            groups += try await self.groups(
-                [
-                    ["$match": ["$or": .documents(poor)]], ["$sort": ["surplus": 1]], ["$limit": .int(limit)],
-                ], view)
-            return groups
+            let few = try await groups([["$match": .document(Pipelines.withFewCopies)]], view)
+            let ks = 3..<max(4, min(view.counted.count + 1, Self.mostBranches))
+            let poorest = try await aggregate(Pipelines.poorest(ks: ks, atMost: nil, limit: 1))
+            guard let least = try poorest.first?.int("surplus") else { return few }
+            return few + (try await groups(Pipelines.poorest(ks: ks, atMost: least + 1, limit: limit), view))
         }
     }
 

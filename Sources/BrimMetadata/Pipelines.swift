@@ -125,6 +125,19 @@ enum Pipelines {
         ["$sort": ["_id": 1]],
     ]
 
+    /// Readable files that the loss of two servers may take.
+    static let withFewCopies: BSONDocument = readableLive.merging(["type": "file", "k": ["$lte": 2]])
+
+    /// Readable files with these numbers of copies, least surplus first.
+    static func poorest(ks: Range<Int>, atMost surplus: Int?, limit: Int) -> [BSONDocument] {
+        let branches = ks.map { k in
+            var branch = readableLive.merging(["type": "file", "k": .int(k)])
+            if let surplus { branch.append("surplus", ["$lte": .int(surplus)]) }
+            return branch
+        }
+        return [["$match": ["$or": .documents(branches)]], ["$sort": ["surplus": 1]], ["$limit": .int(limit)]]
+    }
+
     /// Bytes of the copies on a server that may be given up, by surplus and k, all trash as one: read from an index alone.
     static func reclaimable(on server: ServerName) -> [BSONDocument] {
         let isTrash: BSONValue = ["$gte": ["$surplus", .int(Trash.leastSurplus)]]

@@ -89,7 +89,7 @@ enum Schema {
         // Least and most surplus and the histogram are read from this index alone. Its filter is about an indexed field:
         // for any other MongoDB would read the documents to check it.
         IndexModel(
-            ["state": 1, "readable": 1, "surplus": 1, "size": 1], name: "surplus",
+            ["state": 1, "readable": 1, "surplus": 1, "size": 1, "k": 1], name: "levels",
             partialFilterExpression: ["readable": ["$exists": true]]),
         // Files whose reads policies are to look at.
         IndexModel(["reads.due": 1], name: "reads", partialFilterExpression: ["reads.due": ["$exists": true]]),
@@ -107,7 +107,7 @@ enum Schema {
     ]
 
     /// Those of `files` that others took the place of.
-    private static let formerIndexes: Set = ["richest"]
+    private static let formerIndexes: Set = ["richest", "surplus"]
 
     // MARK: Validators
 

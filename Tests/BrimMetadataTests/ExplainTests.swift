@@ -108,6 +108,16 @@ import Testing
         // A scan, but of an index alone.
         let histogram = Plan(try await store.collections.files.explainAggregate(Pipelines.histogram))
         histogram.expectIndexed("the histogram", documents: 0, keys: files + 10)
+        let few = try await store.collections.files.explainAggregate([
+            ["$match": .document(Pipelines.withFewCopies)], ["$group": ["_id": "$replicas", "files": ["$sum": 1]]],
+        ])
+        Plan(few).expectIndexed("files with few copies", documents: files, keys: files + 10)
+        let poorest = try await store.collections.files.explainAggregate(
+            Pipelines.poorest(ks: 3..<20, atMost: nil, limit: 1))
+        Plan(poorest).expectIndexed("the least surplus beyond two copies", documents: 17, keys: 40)
+        let poor = try await store.collections.files.explainAggregate(
+            Pipelines.poorest(ks: 3..<20, atMost: 0, limit: 500))
+        Plan(poor).expectIndexed("files with little surplus", documents: 520, keys: 600)
         let reclaimable = Plan(
             try await store.collections.files.explainAggregate(
                 Pipelines.reclaimable(on: try ServerName(validating: "alpha")), AggregateOptions(hint: "copies")))
