@@ -56,7 +56,7 @@ final class ReadFence: Sendable {
         }
         throw BrimError(
             .unavailable, "MongoDB's primary changed \(Self.attempts) times while something was looked up",
-            advice: "Try again, and see what its members say: brim server list")
+            advice: "Try again; brim mongod status shows the members of a set of BrimFS's own")
     }
 
     /// A post that stands, of the present primary; a new one is on its way before it no longer does.
