@@ -34,10 +34,10 @@ import Testing
         #expect(traced.hasSuffix(runs[0]))
     }
 
-    /// Each way to break the engine is noticed within 1000 steps, for what it is.
+    /// Each way to break the engine is noticed within 2000 steps, for what it is.
     @Test(arguments: Flaw.allCases)
     func brokenEnginesAreCaught(flaw: Flaw) async throws {
-        let arguments = ["--seeds", "1..16", "--steps", "60", "--jobs", "2", "--flaw", flaw.rawValue]
+        let arguments = ["--seeds", "1..32", "--steps", "60", "--jobs", "2", "--flaw", flaw.rawValue]
         func isNamed(_ output: String) -> Bool { flaw.violations.contains { output.contains($0) } }
         // Mostly the first seed that fails says it; else another one must.
         var (status, output) = try await simulate(arguments + ["--until-failure"])
