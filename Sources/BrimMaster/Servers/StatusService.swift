@@ -62,10 +62,9 @@ actor StatusService {
 
     func status() async throws -> StatusReply {
         let now = await progress()
-        let (sums, age) = try await sums()
+        let (sums, age, bounds) = try await sums()
         let histogram = sums.histogram
         let masters = masters()
-        let bounds = try await store.surplusBounds()
         let drill = try await store.drill()
         let doubts = DrillWarning.text(drill, every: settings.drillEvery, since: since, now: clock.timestamp)
         return StatusReply(
@@ -113,9 +112,12 @@ actor StatusService {
             heldBack: heldBack.contains(record.name))
     }
 
-    private func sums() async throws -> (Sums, ageSeconds: Double) {
+    /// With the least and most surplus as they are now: the database is asked each time, or old sums would be told as if it
+    /// answered.
+    private func sums() async throws -> (Sums, ageSeconds: Double, bounds: ClosedRange<Int>?) {
         let asked = clock.now
-        return try await gate.exclusively { try await self.count(asked: asked) }
+        let (sums, age) = try await gate.exclusively { try await self.count(asked: asked) }
+        return (sums, age, try await store.surplusBounds())
     }
 
     private func count(asked: ContinuousClock.Instant) async throws -> (Sums, ageSeconds: Double) {
