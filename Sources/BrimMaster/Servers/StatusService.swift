@@ -35,7 +35,7 @@ actor StatusService {
     }
 
     /// A count that takes longer is not made each time that somebody asks, and with so many files nobody waits for it.
-    private static let slow = Duration.milliseconds(50)
+    private static let slow = Duration.milliseconds(500)
     private static let many: Int64 = 100_000
     /// Files with little surplus that are looked at to say which losses are the worst.
     private static let fragile = 100_000
