@@ -518,6 +518,10 @@ public struct SurplusHistogram: Sendable, Hashable {
         self.unreachableFiles = unreachableFiles
         self.unreachableBytes = unreachableBytes
     }
+
+    /// Readable files, and their bytes.
+    public var files: Int64 { levels.reduce(0) { $0 + $1.files } }
+    public var bytes: Int64 { levels.reduce(0) { $0 + $1.bytes } }
 }
 
 /// Bytes of copies on a server that may be given up. Of a file with k counted copies, of which some are beyond n, each

@@ -189,9 +189,7 @@ extension MongoMetadataStore {
 
     public func catchUp() async throws {
         try await translatingErrors("waiting for what others have changed") {
-            // What this write comes after has a majority when it has.
-            _ = try await collections.counters.updateOne(
-                ["_id": "catchUp"], ["$inc": ["value": .int64(1)]], upsert: true)
+            try await collections.sign("catchUp")
         }
     }
 

@@ -65,7 +65,7 @@ public final class MongoMetadataStore: MetadataStore {
         self.logger = logger
         self.clock = clock
         collections = Collections(self.database)
-        fence = ReadFence(client, collections.counters)
+        fence = ReadFence(client, collections)
         streamed = self.streams.database(database).collection(collections.files.name)
         scanned = self.scans.database(database).collection(collections.files.name)
     }
@@ -225,6 +225,11 @@ public final class MongoMetadataStore: MetadataStore {
 /// The collections of a swarm's database.
 struct Collections: Sendable {
     let files, servers, forgotten, counters, settings, leases, masters, deletions, events, requests: MongoCollection
+
+    /// Writes something of no meaning: what it comes after has a majority when it has, and who took it led then.
+    func sign(_ name: String) async throws {
+        try await counters.updateOne(["_id": .string(name)], ["$inc": ["value": .int64(1)]], upsert: true)
+    }
 
     init(_ database: MongoDatabase) {
         files = database.collection("files")

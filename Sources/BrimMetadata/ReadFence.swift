@@ -32,13 +32,13 @@ final class ReadFence: Sendable {
     }
 
     private let client: MongoClient
-    private let counters: MongoCollection
+    private let collections: Collections
     private let state = Mutex(State())
 
     /// Posts are written to a document of `counters`.
-    init(_ client: MongoClient, _ counters: MongoCollection) {
+    init(_ client: MongoClient, _ collections: Collections) {
         self.client = client
-        self.counters = counters
+        self.collections = collections
     }
 
     /// May call `read` more than once. Throws what it throws, and `.unavailable` while no primary lasts.
@@ -108,7 +108,7 @@ final class ReadFence: Sendable {
     private func post() async throws -> Post {
         var post = Post(primary: client.primary.changes, begun: .now)
         for _ in 1..<Self.attempts {
-            _ = try await counters.updateOne(["_id": "readFence"], ["$inc": ["value": .int64(1)]], upsert: true)
+            try await collections.sign("readFence")
             let primary = client.primary.changes
             if primary == post.primary { return post }
             // Found, or another one, meanwhile.

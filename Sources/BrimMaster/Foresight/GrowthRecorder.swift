@@ -46,8 +46,6 @@ actor GrowthRecorder: BackgroundLoop {
 
 extension Growth.Sample {
     init(_ histogram: SurplusHistogram, at: Timestamp) {
-        self.init(
-            at: at, files: histogram.levels.reduce(0) { $0 + $1.files },
-            bytes: histogram.levels.reduce(0) { $0 + $1.bytes }, wanted: histogram.wanted)
+        self.init(at: at, files: histogram.files, bytes: histogram.bytes, wanted: histogram.wanted)
     }
 }

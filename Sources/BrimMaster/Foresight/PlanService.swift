@@ -113,8 +113,7 @@ struct PlanService: Sendable {
     // MARK: - The model
 
     private func files(of histogram: SurplusHistogram) async throws -> (files: [SampledFile], isWhole: Bool) {
-        let count = histogram.levels.reduce(0) { $0 + $1.files }
-        if count <= Self.mostFiles { return (try await store.sampleFiles(nil), true) }
+        if histogram.files <= Self.mostFiles { return (try await store.sampleFiles(nil), true) }
         return (try await store.sampleFiles(Self.sample), false)
     }
 
@@ -122,12 +121,11 @@ struct PlanService: Sendable {
     private func model(
         _ files: [SampledFile], _ all: SurplusHistogram?, _ event: ForeseenEvent, _ added: [ServerSnapshot]
     ) async throws -> ForeseenSwarm {
-        let (count, bytes) = (Double(files.count), files.reduce(0.0) { $0 + Double($1.size) })
-        let weight = all.map { Double($0.levels.reduce(0) { $0 + $1.files }) / max(1, count) } ?? 1
-        let scale = all.map { Double($0.levels.reduce(0) { $0 + $1.bytes }) / max(1, bytes) } ?? 1
+        let bytes = files.reduce(0.0) { $0 + Double($1.size) }
+        let scale = all.map { Double($0.bytes) / max(1, bytes) } ?? 1
         let parcels = files.map { file in
             ForeseenSwarm.Parcel(
-                files: Int64(weight.rounded()), size: all == nil ? file.size : Int64(Double(file.size) * scale),
+                size: all == nil ? file.size : Int64(Double(file.size) * scale),
                 n: event.n(of: file.id, in: file.parent, now: file.n), replicas: file.replicas)
         }
         var held: [ServerName: Int64] = [:]

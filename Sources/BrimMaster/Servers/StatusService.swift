@@ -31,7 +31,7 @@ actor StatusService {
         var budget = FailureBudget(one: nil, two: nil)
         var growth: Growth?
 
-        var files: Int64 { histogram.levels.reduce(histogram.unreachableFiles) { $0 + $1.files } }
+        var files: Int64 { histogram.files + histogram.unreachableFiles }
     }
 
     /// A count that takes longer is not made each time that somebody asks, and with so many files nobody waits for it.
@@ -69,7 +69,7 @@ actor StatusService {
         let doubts = DrillWarning.text(drill, every: settings.drillEvery, since: since, now: clock.timestamp)
         return StatusReply(
             files: sums.files,
-            bytes: histogram.levels.reduce(histogram.unreachableBytes) { $0 + $1.bytes },
+            bytes: histogram.bytes + histogram.unreachableBytes,
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
             unreachable: histogram.unreachableFiles,

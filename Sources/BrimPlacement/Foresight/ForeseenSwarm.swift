@@ -7,16 +7,13 @@ import BrimModel
 public struct ForeseenSwarm: Sendable {
     /// Files that have their copies on the same servers, and the same n.
     public struct Parcel: Sendable, Hashable {
-        /// How many.
-        public var files: Int64
         /// Bytes of all of them together.
         public var size: Int64
         public var n: Int
         /// Servers that hold them; those that are not among the swarm's do not count.
         public var replicas: [ServerName]
 
-        public init(files: Int64 = 1, size: Int64, n: Int, replicas: [ServerName]) {
-            self.files = files
+        public init(size: Int64, n: Int, replicas: [ServerName]) {
             self.size = size
             self.n = n
             self.replicas = replicas

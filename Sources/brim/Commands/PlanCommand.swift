@@ -62,9 +62,7 @@ struct PlanCommand: ClientCommand {
     }
 
     private static func losses(_ plan: PlanReply) -> String {
-        let lost =
-            plan.filesLost == 0
-            ? "no file lost" : "\(counted(plan.filesLost, "file")) lost, \(ByteCount.format(plan.bytesLost))"
+        let lost = lostText(plan.filesLost, bytes: plan.bytesLost)
         return plan.filesAtRisk == 0 ? lost : "\(lost), \(counted(plan.filesAtRisk, "file")) at risk"
     }
 

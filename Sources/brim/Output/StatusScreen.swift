@@ -59,10 +59,8 @@ struct StatusScreen {
 
     private static func text(_ loss: StatusReply.FailureBudget.Loss) -> String {
         let names = loss.servers.map(\.rawValue).joined(separator: " and ")
-        let lost =
-            loss.filesLost == 0
-            ? "no file lost" : "\(counted(loss.filesLost, "file")) lost, \(ByteCount.format(loss.bytesLost))"
-        return "\(lost), surplus \(signed(loss.minSurplus)) or more left (\(names), the worst)"
+        return
+            "\(lostText(loss.filesLost, bytes: loss.bytesLost)), surplus \(signed(loss.minSurplus)) or more left (\(names), the worst)"
     }
 
     private static func text(_ growth: StatusReply.Growth) -> String {

@@ -54,6 +54,11 @@ func counted(_ count: some BinaryInteger, _ noun: String, _ plural: String? = ni
 /// `1.2 GB`; `-` for nothing.
 func bytes(_ count: Int64?) -> String { count.map { ByteCount.format($0) } ?? "-" }
 
+/// What a loss takes.
+func lostText(_ files: Int64, bytes: Int64) -> String {
+    files == 0 ? "no file lost" : "\(counted(files, "file")) lost, \(ByteCount.format(bytes))"
+}
+
 /// `+2`, `0`, `-1`; `-` for nothing.
 func signed(_ surplus: Int?) -> String { surplus.map { $0 > 0 ? "+\($0)" : "\($0)" } ?? "-" }
 

@@ -144,7 +144,7 @@ import Testing
         func swarm(_ each: Int64) -> ForeseenSwarm {
             let parcels = (0..<Int(6000 / each)).map { number in
                 ForeseenSwarm.Parcel(
-                    files: each, size: 20 * each, n: 2,
+                    size: 20 * each, n: 2,
                     replicas: [names[number % 6], names[(number + 1 + number % 5) % 6]])
             }
             return ForeseenSwarm(servers: servers, parcels: parcels, floor: 0)
