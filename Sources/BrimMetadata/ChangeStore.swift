@@ -24,7 +24,7 @@ public protocol ChangeStore: Sendable {
     func entries(after: FileID?, limit: Int) async throws -> [Entry]
 }
 
-/// A place between two changes. Opaque, but later ones are greater, by the bytes of their text.
+/// A place between two changes. Opaque, but later ones are greater, by the bytes of their text, among those of one history.
 ///
 /// A store may add, after a point, which change was the last before that place: a database that was set back to an earlier
 /// state has no such change, and so is not taken for the one that gave the position, however much has happened in it since.
@@ -35,6 +35,12 @@ public struct ChangePosition: RawRepresentable, Sendable, Hashable, Comparable {
     public static func < (a: ChangePosition, b: ChangePosition) -> Bool {
         a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8)
     }
+
+    /// Letters that name the history.
+    static let epochLength = 8
+
+    /// Of which history it is: a store that is filled anew, as from a backup, begins another one.
+    public var epoch: Substring { rawValue.prefix(Self.epochLength) }
 
     /// Whether it says where the last change before it is.
     public var namesLastChange: Bool { rawValue.utf8.contains(UInt8(ascii: ".")) }

@@ -71,13 +71,13 @@ struct Place {
 }
 
 extension MongoMetadataStore {
-    /// Eight hex digits that name the collection of files.
+    /// Hex digits that name the collection of files, `ChangePosition.epochLength` of them.
     func feedEpoch() async throws -> String {
         let found = try await database.listCollections(filter: ["name": .string(collections.files.name)])
         guard let uuid = found.first?["info"]?.documentValue?["uuid"]?.binaryValue else {
             throw BrimError(.unavailable, "the collection of files has no UUID", advice: "Is a master starting?")
         }
-        return uuid.bytes.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return uuid.bytes.prefix(ChangePosition.epochLength / 2).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     /// How long a log that is not as far as a change is waited for.

@@ -99,6 +99,7 @@ extension NamespaceReplica {
     var facts: RecoveryFacts.Namespace? {
         guard let progress = readProgress else { return nil }
         return RecoveryFacts.Namespace(
-            asOf: Timestamp(milliseconds: progress.asOf), entries: progress.entries, scope: progress.scope)
+            asOf: Timestamp(milliseconds: progress.asOf), position: progress.position, entries: progress.entries,
+            scope: progress.scope)
     }
 }

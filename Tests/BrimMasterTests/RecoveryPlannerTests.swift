@@ -49,7 +49,7 @@ import Testing
     /// `asOf`: seconds before now of its copy of the namespace; nil: it has none.
     private static func answer(
         _ name: String, _ blobs: [RecoveryBlobs.Item] = [], _ entries: [Entry]? = [], asOf: Int64 = 0,
-        scope: ReplicaScope = .full, swarm: String? = "s", term: Int64 = 1
+        position: String? = nil, scope: ReplicaScope = .full, swarm: String? = "s", term: Int64 = 1
     ) throws -> SlaveSurvey.Answer {
         let entries = entries.map { [root] + $0 }
         return SlaveSurvey.Answer(
@@ -60,8 +60,8 @@ import Testing
                 usage: ServerUsage(boot: name, count: 0, used: 0, diskFree: 0, files: 0),
                 namespace: entries.map {
                     RecoveryFacts.Namespace(
-                        asOf: Timestamp(seconds: now.seconds - asOf, nanoseconds: 0), entries: Int64($0.count),
-                        scope: scope)
+                        asOf: Timestamp(seconds: now.seconds - asOf, nanoseconds: 0), position: position,
+                        entries: Int64($0.count), scope: scope)
                 }), blobs: blobs, entries: entries ?? [])
     }
 
@@ -112,6 +112,29 @@ import Testing
         #expect(metadata.removed.first?.entry.content?.n == 2)
         #expect(metadata.removed.first?.entry.content?.replicas.map(\.rawValue) == ["alpha"])
         #expect(report.removed == 1 && report.namespace?.rawValue == "bravo" && report.conflicts.isEmpty)
+    }
+
+    /// A copy that has the changes, and has not heard since that they are all, is later than one that heard so before.
+    @Test func whatHasMoreOfTheChangesIsLater() throws {
+        let (old, new) = (
+            [try Self.entry(2, "removed", blob: 10), try Self.entry(3, "renamed", rev: 1, blob: 11)],
+            [try Self.entry(3, "moved", rev: 2, blob: 11)]
+        )
+        let items = [try Self.item(10, file: 2), try Self.item(11, file: 3)]
+        let (metadata, report) = try Self.plan([
+            try Self.answer("alpha", items, old, asOf: 10, position: "history182"),
+            try Self.answer("bravo", items, new, asOf: 5000, position: "history183"),
+        ])
+        #expect(Self.names(metadata) == ["moved"])
+        #expect(report.namespace?.rawValue == "bravo")
+        // It has what the other had at its time.
+        #expect(report.asOf == Timestamp(seconds: Self.now.seconds - 10, nanoseconds: 0))
+        // Positions of another history, as before a backup was put back, say nothing: the time does.
+        let others = try Self.plan([
+            try Self.answer("alpha", items, old, asOf: 5000, position: "history183"),
+            try Self.answer("bravo", items, new, asOf: 10, position: "anothers12"),
+        ])
+        #expect(Self.names(others.metadata) == ["moved"] && others.report.namespace?.rawValue == "bravo")
     }
 
     /// A slave was told of a write before the copy of the namespace was.

@@ -41,20 +41,19 @@ extension ScenarioTests {
         private static func setBack(_ swarm: Swarm, to image: URL, _ part: Part) async throws {
             try await swarm.stop(old)
             let directory = swarm.data(of: old)
-            let names =
+            let pairs =
                 switch part {
-                case .all: try FileManager.default.contentsOfDirectory(atPath: image.path)
-                case .catalog: ["catalog.sqlite"]
-                case .blobs: ["blobs"]
+                case .all: [(image, directory)]
+                case .catalog:
+                    // With what SQLite had not moved into it, if anything.
+                    ["", "-wal", "-shm"].map { "catalog.sqlite\($0)" }
+                        .map { (image.appending(path: $0), directory.appending(path: $0)) }
+                case .blobs: [(image.appending(path: "blobs"), directory.appending(path: "blobs"))]
                 }
-            if part == .all { try FileManager.default.removeItem(at: directory) }
-            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-            for name in names {
-                for suffix in name == "catalog.sqlite" ? ["", "-wal", "-shm"] : [""] {
-                    try? FileManager.default.removeItem(at: directory.appending(path: name + suffix))
-                }
-                try FileManager.default.copyItem(
-                    at: image.appending(path: name), to: directory.appending(path: name))
+            let files = FileManager.default
+            for (old, new) in pairs {
+                if files.fileExists(atPath: new.path) { try files.removeItem(at: new) }
+                if files.fileExists(atPath: old.path) { try files.copyItem(at: old, to: new) }
             }
             try await swarm.restart(old)
         }

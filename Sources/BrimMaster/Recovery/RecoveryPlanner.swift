@@ -4,8 +4,8 @@ import BrimWire
 
 /// Puts a swarm's metadata together from what its slaves know. Pure: no I/O, the time is an argument.
 ///
-/// What is there is told by the copy of the namespace that was last what the masters had (`base`); of each entry the greatest
-/// `rev` that any slave knows counts. Blobs that belong to no such entry are former versions of the file that they were of; or
+/// What is there is told by the copy of the namespace that has most of the changes (`base`); of each entry the greatest `rev`
+/// that any slave knows counts. Blobs that belong to no such entry are former versions of the file that they were of; or
 /// of files that were removed, or, if they came later than that copy, of files that it did not know yet.
 struct RecoveryPlanner {
     /// How much earlier than its time a copy of the namespace may end: clocks differ, and it is noted down now and then.
@@ -59,13 +59,13 @@ struct RecoveryPlanner {
         }
         self.answers = answers
         self.now = now
-        let whole = answers.filter { $0.facts.namespace?.scope == .full }
-        base = whole.max { ($0.asOf, $0.facts.name) < ($1.asOf, $1.facts.name) }
-        lateFrom = base.map { Timestamp(seconds: $0.asOf.seconds - Self.toleranceSeconds, nanoseconds: 0) }
+        let (base, asOf) = Self.latest(among: answers)
+        self.base = base
+        lateFrom = asOf.map { Timestamp(seconds: $0.seconds - Self.toleranceSeconds, nanoseconds: 0) }
         lastKnown = Dictionary((base?.entries ?? []).map { (Self.block($0.id), $0.id) }, uniquingKeysWith: max)
         report = RecoveryReport(swarm: swarm)
         report.namespace = base?.facts.name
-        report.asOf = base?.asOf
+        report.asOf = asOf
         report.servers = answers.map { answer in
             RecoveryReport.Server(
                 name: answer.facts.name, address: answer.address, blobs: answer.blobs.count,
@@ -75,6 +75,20 @@ struct RecoveryPlanner {
         report.silent = silent.map {
             RecoveryReport.Silent(name: $0.name, address: $0.address, reason: $0.reason)
         }
+    }
+
+    /// The whole copy of the namespace that has most of the changes, and until when it has all.
+    ///
+    /// Copies note the time only while they hear that there is nothing more, which may be long ago where changes come all the
+    /// time; so of one history the position tells which is later. What has more of it has all that others had at their times.
+    private static func latest(
+        among answers: [SlaveSurvey.Answer]
+    ) -> (base: SlaveSurvey.Answer?, asOf: Timestamp?) {
+        let whole = answers.filter { $0.facts.namespace?.scope == .full }
+        guard let newest = whole.max(by: { $0.asOf < $1.asOf }) else { return (nil, nil) }
+        let history = whole.filter { $0.position.epoch == newest.position.epoch }
+        let base = history.max { ($0.position, $0.asOf, $0.facts.name) < ($1.position, $1.asOf, $1.facts.name) }
+        return (base, newest.asOf)
     }
 
     /// The metadata, and what there is to say of it.
@@ -347,4 +361,7 @@ struct RecoveryPlanner {
 extension SlaveSurvey.Answer {
     /// When its copy of the namespace was what the masters had; long ago without one.
     fileprivate var asOf: Timestamp { facts.namespace?.asOf ?? Timestamp(seconds: 0, nanoseconds: 0) }
+
+    /// What its copy of the namespace has; before everything when that is not told.
+    fileprivate var position: ChangePosition { ChangePosition(rawValue: facts.namespace?.position ?? "") }
 }

@@ -91,7 +91,8 @@ extension Swarm {
         var lines = [Self.pictureTitle]
         if masterPort != 0 {
             do {
-                let text = try BrimJSON.encoder(pretty: true).encode(try await status())
+                // In one line: of long messages not all is always shown, and the logs say more.
+                let text = try BrimJSON.encoder().encode(try await status())
                 lines.append("status: \(String(decoding: text, as: UTF8.self))")
             } catch {
                 lines.append("no status: \(error)")

@@ -8,10 +8,13 @@ public struct RecoveryFacts: Sendable, Codable {
     public struct Namespace: Sendable, Codable, Hashable {
         /// When it was known to be what the masters had.
         public var asOf: Timestamp
+        /// The changes up to here are in it; null from slaves of versions that did not tell.
+        @Nullable public var position: String?
         public var entries: Int64
         public var scope: ReplicaScope
-        public init(asOf: Timestamp, entries: Int64, scope: ReplicaScope) {
+        public init(asOf: Timestamp, position: String?, entries: Int64, scope: ReplicaScope) {
             self.asOf = asOf
+            _position = Nullable(wrappedValue: position)
             self.entries = entries
             self.scope = scope
         }

@@ -21,6 +21,8 @@ struct Linearizability {
     private let operations: [Operation]
     /// Those that happened for certain.
     private let certain: UInt128
+    /// Values that somebody read.
+    private let seen: Set<Operation.Value>
 
     /// A moment of the search.
     private struct Place {
@@ -46,6 +48,7 @@ struct Linearizability {
             let used = place.past & ~certain
             let key = Key(past: place.past & certain, paths: place.paths)
             guard places[key, default: []].allSatisfy({ $0 & used != $0 }) else { return false }
+            places[key]?.removeAll { $0 & used == used }
             places[key, default: []].append(used)
             count += 1
             return true
@@ -57,6 +60,7 @@ struct Linearizability {
         precondition(operations.count <= Self.most)
         let sorted = operations.sorted { $0.began < $1.began }
         self.operations = sorted
+        seen = sorted.reduce(into: []) { if case .read(let value) = $1.outcome { $0.insert(value) } }
         certain = sorted.indices.reduce(0) { mask, index in
             sorted[index].outcome == .unknown ? mask : mask | 1 << UInt128(index)
         }
@@ -76,7 +80,7 @@ struct Linearizability {
             }
             // The last one is looked at first: what ended first, since it is the most likely to have come next.
             let next = candidates(place).sorted { end($0) > end($1) }
-            for index in next {
+            for index in next where !isIdle(index, at: place) {
                 guard let after = applied(index, to: place).map(settled), memory.enter(after, certain: certain) else {
                     continue
                 }
@@ -107,6 +111,17 @@ struct Linearizability {
             place.past |= 1 << UInt128(index)
         }
         return place
+    }
+
+    /// What may have happened or not, and if it did, explains nothing that is not explained without: a value over another one
+    /// which nobody sees, the removal of nothing.
+    private func isIdle(_ index: Int, at place: Place) -> Bool {
+        guard operations[index].outcome == .unknown else { return false }
+        return switch operations[index].action {
+        case .put(let path, let value): place.paths[path] != 0 && !seen.contains(value)
+        case .remove(let path), .rename(let path, _): place.paths[path] == 0
+        case .get: true
+        }
     }
 
     private func looksOnly(_ index: Int) -> Bool {
