@@ -11,8 +11,8 @@ let strict: [SwiftSetting] =
 
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-// The load programs know nothing of BrimFS but its HTTP interface, so they are built in seconds; bench-micro takes as
-// long as BrimFS itself.
+// The load programs know nothing of BrimFS but its HTTP interface, so they are built in seconds; bench-micro
+// and bench-scale take as long as BrimFS itself.
 let package = Package(
     name: "Benchmarks",
     dependencies: [
@@ -27,6 +27,16 @@ let package = Package(
             name: "bench-micro",
             // With the targets that it is built from.
             dependencies: [arguments, .product(name: "BrimMaster", package: "BrimFS")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "bench-scale",
+            dependencies: [
+                "LoadKit", arguments, .product(name: "BrimMaster", package: "BrimFS"),
+                .product(name: "BrimClient", package: "BrimFS"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "bench-swarm",
+            dependencies: ["LoadKit", arguments, .product(name: "BrimPlacement", package: "BrimFS")],
             swiftSettings: strict),
     ]
 )

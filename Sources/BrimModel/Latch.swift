@@ -13,6 +13,22 @@ public final class Latch<Value: Sendable>: Sendable {
 
     public var isSet: Bool { state.withLock { $0.result != nil } }
 
+    /// Waits until it is set, for at most so long: whether it is. Throws `CancellationError` when the task is cancelled first.
+    public func isSet(within limit: Duration) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                do { _ = try await self.get() } catch is CancellationError { try Task.checkCancellation() } catch {}
+                return true
+            }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? true
+        }
+    }
+
     /// Only the first call has an effect.
     public func set(_ result: Result<Value, any Error>) {
         let waiting = state.withLock { state -> [CheckedContinuation<Value, any Error>] in

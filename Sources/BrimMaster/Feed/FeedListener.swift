@@ -127,26 +127,11 @@ struct FeedListener: Sendable {
             }
         }
         defer { reading.cancel() }
-        while try await !Self.isSet(found, within: ChangeFeed.pace) {
+        while try await !found.isSet(within: ChangeFeed.pace) {
             try await sayAlive(speech, to: &writer)
             speech.spoke = .now
         }
         return try await found.get()
-    }
-
-    private static func isSet<Value>(_ latch: Latch<Value>, within limit: Duration) async throws -> Bool {
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                do { _ = try await latch.get() } catch is CancellationError { throw CancellationError() } catch {}
-                return true
-            }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return false
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? true
-        }
     }
 
     // MARK: Writing

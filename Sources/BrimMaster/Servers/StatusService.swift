@@ -4,8 +4,8 @@ import BrimPlacement
 import BrimWire
 
 /// Answers `brim status`. Sums per surplus and per server are counted when asked for, but at most one count runs at a time
-/// and a slow one is not repeated for twenty times as long as it took; its age is told. In a large swarm only who asks first waits for
-/// one: others are told the last sums, while the next ones are counted.
+/// and a slow one is not repeated for twenty times as long as it took; its age is told. In a large swarm nobody waits for one: the
+/// last sums are told while the next ones are counted, and before the first of a leader what was last noted of the growth.
 actor StatusService {
     private let store: any MetadataStore
     private let roster: Roster
@@ -21,7 +21,8 @@ actor StatusService {
     private var cached: (sums: Sums, at: ContinuousClock.Instant, cost: Duration)?
     private let clock: any BrimClock
     private let gate = AsyncGate()
-    private var isRenewing = false
+    /// The count under way, or the last one.
+    private var counting: Latch<Sums>?
 
     private struct Sums: Sendable {
         var histogram: SurplusHistogram
@@ -30,8 +31,27 @@ actor StatusService {
         var maxSurplus: [ServerName: Int] = [:]
         var budget = FailureBudget(one: nil, two: nil)
         var growth: Growth?
+        /// What is known of all files while they are counted for the first time.
+        var last: Growth.Sample?
 
-        var files: Int64 { histogram.files + histogram.unreachableFiles }
+        init(histogram: SurplusHistogram, trash: TrashTotals) {
+            self.histogram = histogram
+            self.trash = trash
+        }
+
+        init(last: Growth.Sample) {
+            self.init(histogram: SurplusHistogram(), trash: TrashTotals())
+            self.last = last
+        }
+
+        var files: Int64 { last?.files ?? histogram.files + histogram.unreachableFiles }
+        var bytes: Int64 { last?.bytes ?? histogram.bytes + histogram.unreachableBytes }
+        var doubt: String? {
+            last.map {
+                "the files are counted for the first time since this master leads: their number is that of \($0.at), and "
+                    + "nothing is told yet of surplus, spare copies and trash"
+            }
+        }
     }
 
     /// A count that takes longer is not made each time that somebody asks, and with so many files nobody waits for it.
@@ -39,6 +59,8 @@ actor StatusService {
     private static let many: Int64 = 100_000
     /// Files with little surplus that are looked at to say which losses are the worst.
     private static let fragile = 100_000
+    /// How long the first count is waited for.
+    private static let patience = Duration.seconds(3)
 
     init(
         store: any MetadataStore, roster: Roster, drains: DrainProgress, settings: LiveSettings,
@@ -69,13 +91,14 @@ actor StatusService {
         let doubts = DrillWarning.text(drill, every: settings.drillEvery, since: since, now: clock.timestamp)
         return StatusReply(
             files: sums.files,
-            bytes: histogram.bytes + histogram.unreachableBytes,
+            bytes: sums.bytes,
             minSurplus: bounds?.lowerBound, maxSurplus: bounds?.upperBound,
             surplus: histogram.levels.map { .init(surplus: $0.surplus, files: $0.files, bytes: $0.bytes) },
             unreachable: histogram.unreachableFiles,
             trash: StatusReply.Trash(files: sums.trash.files, bytes: sums.trash.bytes), leader: masters.leader,
             masters: masters.all, copying: now.copying, atRest: now.atRest, ageSeconds: age,
-            servers: await servers(sums), warnings: await warnings() + [doubts].compactMap(\.self), drill: drill,
+            servers: await servers(sums), warnings: await warnings() + [doubts, sums.doubt].compactMap(\.self),
+            drill: drill,
             failureBudget: .init(sums.budget), growth: sums.growth.map { .init($0) })
     }
 
@@ -131,17 +154,34 @@ actor StatusService {
                 return (cached.sums, age.inSeconds)
             }
         }
+        if cached == nil, let last = try await store.growth().last, last.files >= Self.many {
+            return try await first(last)
+        }
         return (try await countAnew(), 0)
     }
 
-    private func renew() {
-        guard !isRenewing else { return }
-        isRenewing = true
+    /// What is counted within `patience`; after that what was last noted, while the count goes on.
+    private func first(_ last: Growth.Sample) async throws -> (Sums, ageSeconds: Double) {
+        let counting = renew()
+        if try await counting.isSet(within: Self.patience) { return (try await counting.get(), 0) }
+        return (Sums(last: last), Double(max(0, clock.timestamp.seconds - last.at.seconds)))
+    }
+
+    /// Begins a count unless one is under way; it goes on when nobody waits for it any more. After one that failed the next one
+    /// who asks has it tried again.
+    @discardableResult
+    private func renew() -> Latch<Sums> {
+        if let counting, !counting.isSet { return counting }
+        let begun = Latch<Sums>()
+        counting = begun
         Task {
-            // When it fails the next one who asks has it tried again.
-            _ = try? await countAnew()
-            isRenewing = false
+            do {
+                begun.set(.success(try await countAnew()))
+            } catch {
+                begun.set(.failure(error))
+            }
         }
+        return begun
     }
 
     private func countAnew() async throws -> Sums {
