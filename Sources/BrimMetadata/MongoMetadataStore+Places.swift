@@ -77,7 +77,8 @@ extension MongoMetadataStore {
         guard let uuid = found.first?["info"]?.documentValue?["uuid"]?.binaryValue else {
             throw BrimError(.unavailable, "the collection of files has no UUID", advice: "Is a master starting?")
         }
-        return uuid.bytes.prefix(ChangePosition.epochLength / 2).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return uuid.bytes.prefix(ChangePosition.epochLength / 2).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+            .joined()
     }
 
     /// How long a log that is not as far as a change is waited for.

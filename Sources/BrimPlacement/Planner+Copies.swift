@@ -8,12 +8,7 @@ extension Planner {
         let holders = file.replicas.compactMap { ledger.accounts[$0] }
         guard holders.count(where: \.server.counted) < limits.maxCopies else { return .capped }
 
-        let able = ledger.accounts.values.filter { mayHold(file, $0.server) }
-        if able.isEmpty { return .capped }
         let sources = sources(of: file)
-        let open = able.filter { $0.server.receives && accepts(file, $0) }
-        guard !sources.isEmpty, !open.isEmpty else { return .wait }
-
         // A copy that does not count spreads nothing: a draining server's will be gone.
         let zones = Set(holders.filter(\.server.counted).map(\.server.zone))
         func rank(_ account: Account) -> (Int, Int, Double, Double, ServerName) {
@@ -23,12 +18,32 @@ extension Planner {
                 server.name
             )
         }
-        if let best = open.filter({ hasRoom(file, $0) }).min(by: { rank($0) < rank($1) }) {
-            return .copy(
-                CopyPlan(file: file, target: best.server.name, sources: sources, attempt: ledger.attempts))
+        // In one pass, which gathers nothing: there may be thousands of servers, and each copy takes one.
+        var (isCapped, isOpen, isBusy) = (true, false, false)
+        var best: (Int, Int, Double, Double, ServerName)?
+        for account in ledger.accounts.values where mayHold(file, account.server) {
+            isCapped = false
+            guard account.server.receives else { continue }
+            let hasRoom = hasRoom(file, account)
+            guard accepts(file, account) else {
+                isBusy = isBusy || hasRoom
+                continue
+            }
+            isOpen = true
+            guard hasRoom else { continue }
+            let rank = rank(account)
+            if best.map({ rank < $0 }) ?? true { best = rank }
+        }
+        if isCapped { return .capped }
+        guard !sources.isEmpty, isOpen else { return .wait }
+        if let target = best?.4 {
+            return .copy(CopyPlan(file: file, target: target, sources: sources, attempt: ledger.attempts))
         }
         // Room that is only busy is worth waiting for: filling it costs nobody a copy.
-        if able.contains(where: { $0.server.receives && hasRoom(file, $0) }) { return .wait }
+        if isBusy { return .wait }
+        let open = ledger.accounts.values.filter {
+            mayHold(file, $0.server) && $0.server.receives && accepts(file, $0)
+        }
         func promise(_ account: Account) -> (Int, Int64, ServerName) {
             let lacking = account.lacking(file.size, below: limit(of: account.server, for: file))
             return (zones.contains(account.server.zone) ? 1 : 0, lacking, account.server.name)

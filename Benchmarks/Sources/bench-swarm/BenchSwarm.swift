@@ -49,16 +49,17 @@ struct BenchSwarm: ParsableCommand {
         var model = ForeseenSwarm(servers: all, parcels: makeParcels(on: all, &random), floor: 0)
         let perParcel = files / Int64(parcels)
         print("\(servers) servers of \(terabytes) TB, \(files) files: \(parcels) parcels of \(perParcel)")
-        let full = try settle(&model, "fills up from two copies")
-        print("  min(k − n) is \(model.minSurplus.map(String.init) ?? "none")")
+        settle(&model, "fills up from two copies")
+        print("  min(k − n) is \(told(model.minSurplus))")
 
         // Servers join.
         let new = try (servers..<servers + change).map { try server($0, zone: $0 / zone) }
         var grown = ForeseenSwarm(servers: all + new, parcels: model.parcels, floor: 0)
-        let filling = try settle(&grown, "\(change) servers join")
+        let filling = settle(&grown, "\(change) servers join")
         let newcomers = new.map { filling.received[$0.name] ?? 0 }
-        print("  the new ones receive \(terabytes(newcomers.min() ?? 0)) to \(terabytes(newcomers.max() ?? 0)) TB each;")
-        print("  full after \(hours(newcomers.max() ?? 0)) h; min(k − n) is \(told(grown.minSurplus))")
+        let (least, most) = (newcomers.min() ?? 0, newcomers.max() ?? 0)
+        print("  the new ones receive \(terabytes(least)) to \(terabytes(most)) TB each: \(hours(most)) h")
+        print("  min(k − n) is \(told(grown.minSurplus))")
 
         // Servers are lost, as if by chance.
         var left = all
@@ -69,8 +70,7 @@ struct BenchSwarm: ParsableCommand {
         let short = hurt.parcels.count { $0.replicas.count { names.contains($0) } < $0.n }
         print("\(change) servers are lost: min(k − n) is \(told(hurt.minSurplus)), ", terminator: "")
         print("\(Int64(short) * perParcel) files have fewer than n copies, \(Int64(unreadable) * perParcel) none")
-        try heal(&hurt, to: [0, model.minSurplus ?? 0])
-        _ = full
+        heal(&hurt, to: [0, model.minSurplus ?? 0])
     }
 
     private func server(_ number: Int, zone: Int) throws -> ServerSnapshot {
@@ -92,7 +92,8 @@ struct BenchSwarm: ParsableCommand {
         }
     }
 
-    private func settle(_ model: inout ForeseenSwarm, _ what: String) throws -> ForeseenSwarm.Settlement {
+    @discardableResult
+    private func settle(_ model: inout ForeseenSwarm, _ what: String) -> ForeseenSwarm.Settlement {
         let began = ContinuousClock.now
         let settlement = model.settle()
         report(settlement, what, (ContinuousClock.now - began) / .seconds(1))
@@ -107,7 +108,7 @@ struct BenchSwarm: ParsableCommand {
     }
 
     /// How long until all files have at least these surpluses again.
-    private func heal(_ model: inout ForeseenSwarm, to goals: [Int]) throws {
+    private func heal(_ model: inout ForeseenSwarm, to goals: [Int]) {
         var total = ForeseenSwarm.Settlement()
         var seconds = 0.0
         for goal in goals {

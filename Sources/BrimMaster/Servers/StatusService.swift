@@ -193,14 +193,25 @@ actor StatusService {
             sums.maxSurplus[record.name] = try await store.maxSurplus(on: record.name)
         }
         let view = try await store.view()
-        sums.budget = FailureBudget(
-            servers: view.readable.sorted(), groups: try await store.fragileFiles(view: view, limit: Self.fragile))
+        // All else is told without it.
+        if let groups = try await unlessTooLong({ try await store.fragileFiles(view: view, limit: Self.fragile) }) {
+            sums.budget = FailureBudget(servers: view.readable.sorted(), groups: groups)
+        }
         let present = Growth.Sample(sums.histogram, at: clock.timestamp)
         sums.growth = Growth(
             samples: try await store.growth() + [present],
             capacity: records.filter(\.isCounted).reduce(0) { $0 + settings.headroom.brim(ofQuota: $1.quota) })
         cached = (sums, began, clock.now - began)
         return sums
+    }
+
+    /// nil for what takes longer than the database gives it.
+    private func unlessTooLong<Value>(_ body: () async throws -> Value) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error as BrimError where error.code == .timeout {
+            return nil
+        }
     }
 }
 

@@ -138,14 +138,13 @@ public struct ForeseenSwarm: Sendable {
             switch planner.place(file) {
             case .copy(let plan): carryOut(plan, &settlement)
             case .makeRoom(let candidates):
+                // Asked first, as it takes far less than lists of what a thousand servers could give up.
+                if isAtRest(surplus, from: file.size) { return served }
                 let lists = Dictionary(candidates.map { ($0, richest(on: $0, for: file)) }) { first, _ in first }
-                if let plan = planner.makeRoom(for: file, on: candidates, richest: { lists[$0] ?? [] }) {
-                    carryOut(plan, &settlement)
-                } else if isAtRest(surplus, from: file.size) {
-                    return served
-                } else {
+                guard let plan = planner.makeRoom(for: file, on: candidates, richest: { lists[$0] ?? [] }) else {
                     continue
                 }
+                carryOut(plan, &settlement)
             case .wait, .capped: continue
             }
             served.append(index)

@@ -45,6 +45,12 @@ extension Swarm {
         let status = try await status()
         let counted = Set(status.servers.filter { $0.state != .down && $0.state != .draining }.map(\.name))
         var expected: [String: Set<String>] = [:]
+        // Each disk is looked through once, not for each file.
+        var disks: [String: [String: DiskBlob]] = [:]
+        func bytes(of blob: BlobID, on server: String) throws -> Data? {
+            if disks[server] == nil { disks[server] = try blobs(on: server) }
+            return disks[server]?["\(blob)"].flatMap { self.bytes(of: $0, on: server) }
+        }
         for (path, file) in files {
             guard let blob = file.blob, let n = file.n, let k = file.k, let replicas = file.replicas else {
                 return "\(path) is no file"
@@ -54,7 +60,7 @@ extension Swarm {
             }
             for server in replicas.map(\.rawValue) where !down.contains(server) {
                 expected[server, default: []].insert("\(blob)")
-                guard try blobBytes(blob, on: server) == contents[path] else {
+                guard try bytes(of: blob, on: server) == contents[path] else {
                     return "the blob of \(path) on the disk of \(server) is missing or differs"
                 }
             }
@@ -66,7 +72,7 @@ extension Swarm {
             }
             for server in item.replicas where !down.contains(server) {
                 expected[server, default: []].insert("\(item.blob)")
-                guard let bytes = try blobBytes(item.blob, on: server), Int64(bytes.count) == item.size,
+                guard let bytes = try bytes(of: item.blob, on: server), Int64(bytes.count) == item.size,
                     Checksum(of: bytes) == item.checksum || rotten.contains("\(item.blob)")
                 else { return "\(item.blob) in the trash is missing or differs on the disk of \(server)" }
             }

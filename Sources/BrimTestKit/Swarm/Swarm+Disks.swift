@@ -54,8 +54,12 @@ extension Swarm {
 
     /// The bytes of one blob on a slave's disk; nil when it is not there.
     public func blobBytes(_ blob: BlobID, on server: String) throws -> Data? {
-        guard let found = try blobs(on: server)["\(blob)"] else { return nil }
-        return FileManager.default.contents(atPath: blobDirectory(of: server).appending(path: found.path).path)
+        try blobs(on: server)["\(blob)"].flatMap { bytes(of: $0, on: server) }
+    }
+
+    /// The bytes of one that was found there; nil when it is not there any more.
+    func bytes(of blob: DiskBlob, on server: String) -> Data? {
+        FileManager.default.contents(atPath: blobDirectory(of: server).appending(path: blob.path).path)
     }
 
     /// Bytes of what a slave has set aside: it still counts as used.
