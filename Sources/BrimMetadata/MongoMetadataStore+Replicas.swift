@@ -257,14 +257,19 @@ extension MongoMetadataStore {
     ) async throws -> RecountProgress {
         try await translatingErrors("recounting the files of '\(server)'") {
             let after = progress.epoch == view.epoch ? progress.after : nil
-            let next = try await all(
-                Self.held(by: server, after: after, rising: rising), in: collections.files,
-                FindOptions(
-                    sort: rising ? ["surplus": -1, "_id": -1] : ["surplus": 1, "_id": 1], limit: max(1, limit),
-                    projection: ["surplus": 1]))
-            if !next.isEmpty {
+            // As they are now, as an update would find them, not as a majority had them: the note below fails where they are
+            // not those of the primary any more. To see that nothing is to be done takes a tenth of doing nothing to each.
+            let next = try await aggregate(
+                [
+                    ["$match": .document(Self.held(by: server, after: after, rising: rising))],
+                    ["$sort": rising ? ["surplus": -1, "_id": -1] : ["surplus": 1, "_id": 1]],
+                    ["$limit": .int(max(1, limit))],
+                    ["$project": ["surplus": 1, "isCounted": Pipelines.isCounted(view)]],
+                ], readConcern: .local)
+            let wrong = next.filter { $0["isCounted"] != true }
+            if !wrong.isEmpty {
                 _ = try await collections.files.updateMany(
-                    ["_id": ["$in": .array(next.compactMap { $0["_id"] })], "type": "file"],
+                    ["_id": ["$in": .array(wrong.compactMap { $0["_id"] })], "type": "file"],
                     Pipelines.setting([:], view: view))
             }
             var result = RecountProgress(epoch: view.epoch, after: after, finished: next.count < max(1, limit))

@@ -9,15 +9,23 @@ enum Pipelines {
     /// The last stages of every update of `replicas`, `n` or the sets of servers: k, readable and surplus follow.
     static func counting(_ view: ServerView) -> [BSONDocument] {
         [
-            [
-                "$set": [
-                    "k": ["$size": holders(view.counted)],
-                    "readable": ["$gt": [["$size": holders(view.readable)], 0]],
-                ]
-            ],
+            ["$set": ["k": k(view), "readable": isReadable(view)]],
             ["$set": ["surplus": ["$subtract": ["$k", "$n"]]]],
         ]
     }
+
+    /// Whether `counting` would change nothing.
+    static func isCounted(_ view: ServerView) -> BSONValue {
+        [
+            "$and": [
+                ["$eq": ["$k", k(view)]], ["$eq": ["$readable", isReadable(view)]],
+                ["$eq": ["$surplus", ["$subtract": [k(view), "$n"]]]],
+            ]
+        ]
+    }
+
+    private static func k(_ view: ServerView) -> BSONValue { ["$size": holders(view.counted)] }
+    private static func isReadable(_ view: ServerView) -> BSONValue { ["$gt": [["$size": holders(view.readable)], 0]] }
 
     /// Those of a file's holders that are among these servers.
     static func holders(_ servers: Set<ServerName>) -> BSONValue {

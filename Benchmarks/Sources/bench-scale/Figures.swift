@@ -29,6 +29,7 @@ enum Measure: String, CaseIterable, Sendable {
     case statMeanwhile = "stat meanwhile, median, ms"
     case slowStat = "stat meanwhile, 99 of 100, ms"
     case start = "start of a master, s"
+    case check = "… until all copies are counted, s"
     case memory = "memory of the master, MiB"
     case memoryAfter = "… after all that, MiB"
     case dataPerFile = "data in MongoDB per file, bytes"

@@ -142,6 +142,7 @@ struct Measurement {
         _ client: BrimClient, _ master: Daemon, _ pulse: Pulse, _ uri: String, _ figures: inout Figures
     ) async throws {
         figures[.memory] = try master.memory / Double(1 << 20)
+        try await waitForCounts(master, uri, &figures)
         let began = ContinuousClock.now
         let status = try await client.status()
         figures[.firstStatus] = Self.seconds(since: began) * 1000
@@ -162,6 +163,22 @@ struct Measurement {
 
         try await measureRecount(client, master, pulse, uri, &figures)
         figures[.memoryAfter] = try master.memory / Double(1 << 20)
+    }
+
+    /// Until a new leader has seen that all copies are counted as they should be, and noted how many files there are, as it
+    /// does once an hour.
+    private func waitForCounts(_ master: Daemon, _ uri: String, _ figures: inout Figures) async throws {
+        let began = ContinuousClock.now
+        let mongo = try MongoClient(uri: uri, logger: Self.logger)
+        let (servers, settings) = (
+            mongo.database(Self.database).collection("servers"), mongo.database(Self.database).collection("settings")
+        )
+        try await master.wait(atMost: .seconds(3600), for: "all copies to be counted") {
+            let done = try await servers.countDocuments(["recount.finished": true])
+            return try await settings.findOne(["_id": "growth"]) != nil && done == swarm.servers.count
+        }
+        figures[.check] = Self.seconds(since: began)
+        await mongo.close()
     }
 
     /// The first server falls silent: all files that it holds are counted anew.

@@ -2,7 +2,7 @@ import BrimModel
 import LoadKit
 import MongoDriver
 
-/// The documents of a swarm at rest: two copies wanted of each file, and a third of most. A tenth of the files, a million at
+/// The documents of a swarm at rest: two copies wanted of each file, and a third of nine in ten. A tenth of the files, a million at
 /// most, are in one directory; the others in directories of a thousand.
 struct SampleSwarm: Sendable {
     static let wanted = 2
@@ -42,7 +42,7 @@ struct SampleSwarm: Sendable {
     /// Which servers hold a file.
     private func copies(of file: Int) -> [Int] {
         var random = Mixer(seed: UInt64(file))
-        let count = [0: 2, 1: 4][random.next(below: 10)] ?? 3
+        let count = random.next(below: 10) == 0 ? 2 : 3
         var chosen: [Int] = []
         while chosen.count < count {
             let server = random.next(below: servers.count)

@@ -144,6 +144,7 @@ actor StatusService {
     }
 
     private func count(asked: ContinuousClock.Instant) async throws -> (Sums, ageSeconds: Double) {
+        if cached == nil, let last = try await beforeFirst() { return last }
         let now = clock.now
         if let cached {
             let age = now - cached.at
@@ -154,17 +155,20 @@ actor StatusService {
                 return (cached.sums, age.inSeconds)
             }
         }
-        if cached == nil, let last = try await store.growth().last, last.files >= Self.many {
-            return try await first(last)
-        }
         return (try await countAnew(), 0)
     }
 
-    /// What is counted within `patience`; after that what was last noted, while the count goes on.
-    private func first(_ last: Growth.Sample) async throws -> (Sums, ageSeconds: Double) {
+    /// Waits for the first count; nil once it is made. Of many files for no longer than `patience`: then this is what was last
+    /// noted of them, while the count goes on.
+    private func beforeFirst() async throws -> (Sums, ageSeconds: Double)? {
         let counting = renew()
-        if try await counting.isSet(within: Self.patience) { return (try await counting.get(), 0) }
-        return (Sums(last: last), Double(max(0, clock.timestamp.seconds - last.at.seconds)))
+        if let last = try await store.growth().last, last.files >= Self.many,
+            try await !counting.isSet(within: Self.patience)
+        {
+            return (Sums(last: last), Double(max(0, clock.timestamp.seconds - last.at.seconds)))
+        }
+        _ = try await counting.get()
+        return nil
     }
 
     /// Begins a count unless one is under way; it goes on when nobody waits for it any more. After one that failed the next one
