@@ -87,6 +87,9 @@ public struct Listing: AsyncSequence, Sendable {
     let path: BrimPath
     let pageEntries: Int
 
+    /// Entries that are fetched first, at most, so that whoever waits sees something soon.
+    public static let firstEntries = 100
+
     public struct AsyncIterator: AsyncIteratorProtocol {
         let listing: Listing
         private var page: ArraySlice<ListItem> = []
@@ -98,7 +101,8 @@ public struct Listing: AsyncSequence, Sendable {
         public mutating func next() async throws -> ListItem? {
             while page.isEmpty {
                 guard !isLastPage else { return nil }
-                let reply = try await listing.page(after: after)
+                let limit = after == nil ? Swift.min(Listing.firstEntries, listing.pageEntries) : listing.pageEntries
+                let reply = try await listing.page(after: after, limit: limit)
                 page = reply.entries[...]
                 after = reply.next
                 isLastPage = reply.next == nil
@@ -109,8 +113,8 @@ public struct Listing: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
 
-    private func page(after: EntryName?) async throws -> ListReply {
+    private func page(after: EntryName?, limit: Int) async throws -> ListReply {
         let place = after.map { "&after=\(PercentEncoding.encode($0.text))" } ?? ""
-        return try await client.ask(.GET, "/v1/list\(path.percentEncoded)?limit=\(pageEntries)\(place)")
+        return try await client.ask(.GET, "/v1/list\(path.percentEncoded)?limit=\(limit)\(place)")
     }
 }

@@ -20,7 +20,7 @@ enum Measure: String, CaseIterable, Sendable {
     case bounds = "least and most surplus, ms"
     case firstStatus = "status, the first after a start, ms"
     case status = "status, ms"
-    case firstPage = "first thousand of the large directory, ms"
+    case firstPage = "first entries of the large directory, ms"
     case listing = "listing of the large directory, s"
     case listed = "… entries in it"
     case stat = "stat, median, ms"

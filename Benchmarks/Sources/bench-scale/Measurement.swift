@@ -64,7 +64,8 @@ struct Measurement {
             [
                 "master", "--mongodb", uri, "--listen", "127.0.0.1:\(port + 1)", "--copies", "\(SampleSwarm.wanted)",
                 "--heartbeat", "2s", "--suspect-after", "8s", "--down-after", "\(Self.downAfter)s",
-                "--drill-every", "0", "--data", directory.appendingPathComponent("master").path,
+                // No copy gives way for another one: only what is measured is to be done.
+                "--floor", "9", "--drill-every", "0", "--data", directory.appendingPathComponent("master").path,
             ], environment: ["BRIM_PASSWORD": Self.password], log: directory.appendingPathComponent("master.log"))
         defer { master.stop() }
         let url = "http://127.0.0.1:\(port + 1)"

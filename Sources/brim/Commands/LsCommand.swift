@@ -72,13 +72,16 @@ struct LsCommand: ClientCommand {
                 isFirst = false
             }
             var page: [Item] = []
+            // Columns are as wide as what is shown together needs.
+            var most = long ? Limits.pageEntries : Listing.firstEntries
             var below: [BrimPath] = []
             for try await entry in client.list(directory) {
                 page.append(Item(entry, name: entry.name.text))
                 if recursive && entry.type == .directory { below.append(try directory.appending(entry.name)) }
-                if page.count >= Limits.pageEntries {
+                if page.count >= most {
                     show(page)
                     page = []
+                    most = Limits.pageEntries
                 }
             }
             show(page)
