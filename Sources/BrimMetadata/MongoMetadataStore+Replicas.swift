@@ -258,7 +258,7 @@ extension MongoMetadataStore {
         try await translatingErrors("recounting the files of '\(server)'") {
             let after = progress.epoch == view.epoch ? progress.after : nil
             // As they are now, as an update would find them, not as a majority had them: the note below fails where they are
-            // not those of the primary any more. To see that nothing is to be done takes a tenth of doing nothing to each.
+            // not those of the primary any more. To see that nothing is to be done takes far less than doing nothing to each.
             let next = try await aggregate(
                 [
                     ["$match": .document(Self.held(by: server, after: after, rising: rising))],

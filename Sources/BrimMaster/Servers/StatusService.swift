@@ -139,12 +139,14 @@ actor StatusService {
     /// answered.
     private func sums() async throws -> (Sums, ageSeconds: Double, bounds: ClosedRange<Int>?) {
         let asked = clock.now
-        let (sums, age) = try await gate.exclusively { try await self.count(asked: asked) }
+        // Not in turn: those who wait for the first count do so side by side.
+        let last = cached == nil ? try await beforeFirst() : nil
+        let (sums, age) =
+            if let last { last } else { try await gate.exclusively { try await self.count(asked: asked) } }
         return (sums, age, try await store.surplusBounds())
     }
 
     private func count(asked: ContinuousClock.Instant) async throws -> (Sums, ageSeconds: Double) {
-        if cached == nil, let last = try await beforeFirst() { return last }
         let now = clock.now
         if let cached {
             let age = now - cached.at

@@ -59,8 +59,8 @@ struct StatusScreen {
 
     private static func text(_ loss: StatusReply.FailureBudget.Loss) -> String {
         let names = loss.servers.map(\.rawValue).joined(separator: " and ")
-        return
-            "\(lostText(loss.filesLost, bytes: loss.bytesLost)), surplus \(signed(loss.minSurplus)) or more left (\(names), the worst)"
+        let lost = lostText(loss.filesLost, bytes: loss.bytesLost)
+        return "\(lost), surplus \(signed(loss.minSurplus)) or more left (\(names), the worst)"
     }
 
     private static func text(_ growth: StatusReply.Growth) -> String {
